@@ -1,0 +1,1 @@
+"""The command line: one file a command; gathered here, imported when called. Knows nothing of what the commands do."""
