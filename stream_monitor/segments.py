@@ -1,0 +1,85 @@
+"""Segments: the pieces in which a stream's audio travels, and the cutter that makes them from decoded samples.
+
+It knows nothing of files, codecs or sample rates other than 22,050 Hz: samples come in already resampled to mono.
+Positions are integer samples on the stream's own clock, windows are half-open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.float32]
+StreamKind = Literal["broadcast", "upload"]
+
+SEGMENT_SAMPLES = 110_250
+"""Samples of a full segment: 5 s at 22,050 Hz."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class StreamKey:
+    """Names one uninterrupted stretch of one stream."""
+
+    kind: StreamKind
+    stream_id: str
+    epoch: int = 0
+    """The producer's start in Unix milliseconds; 0 for files. It rises with every reconnect."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Segment:
+    """A numbered piece of a stream's audio, placed on the stream's sample clock."""
+
+    stream: StreamKey
+    seq: int
+    start_sample: int
+    samples_S: Samples  # noqa: N815  shape suffix
+    """float32 mono at 22,050 Hz, finite; may be empty on the last segment."""
+    last: bool = False
+
+    @property
+    def end_sample(self) -> int:
+        """The sample after the segment's last one."""
+        return self.start_sample + len(self.samples_S)
+
+
+@dataclass(kw_only=True, slots=True)
+class SegmentCutter:
+    """Cuts one epoch's decoded samples into segments of `SEGMENT_SAMPLES`, however they arrive."""
+
+    stream: StreamKey
+    seq: int = 0
+    start_sample: int = 0
+    _pending: list[Samples] = field(default_factory=list)
+    _pending_samples: int = 0
+
+    def push(self, samples_S: Samples) -> list[Segment]:
+        """Takes the next samples and returns the segments that are full now."""
+        self._pending.append(samples_S)
+        self._pending_samples += len(samples_S)
+        if self._pending_samples < SEGMENT_SAMPLES:
+            return []
+        joined_S = np.concatenate(self._pending)
+        whole = len(joined_S) // SEGMENT_SAMPLES * SEGMENT_SAMPLES
+        segments = [self._emit(joined_S[i : i + SEGMENT_SAMPLES]) for i in range(0, whole, SEGMENT_SAMPLES)]
+        # A copy, so that a short rest does not keep the whole joined array alive.
+        self._pending = [joined_S[whole:].copy()]
+        self._pending_samples = len(joined_S) - whole
+        return segments
+
+    def finish(self) -> Segment:
+        """Returns the last segment: whatever is left, perhaps no sample."""
+        rest_S = np.concatenate(self._pending) if self._pending else np.zeros(0, np.float32)
+        self._pending, self._pending_samples = [], 0
+        return self._emit(rest_S, last=True)
+
+    def _emit(self, samples_S: Samples, *, last: bool = False) -> Segment:
+        segment = Segment(
+            stream=self.stream, seq=self.seq, start_sample=self.start_sample, samples_S=samples_S, last=last
+        )
+        self.seq += 1
+        self.start_sample += len(samples_S)
+        return segment
