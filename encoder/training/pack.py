@@ -1,0 +1,97 @@
+"""Packs POP909's MIDI files into the note arrays that the repository carries.
+
+Run once by hand: ``python -m encoder.training.pack MIDI_FOLDER``. Needs mido. Tempo maps are respected; the sustain
+pedal is left out, so that durations are those of the keys.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoder.training.corpus import DATA, PACKED
+from encoder.training.notes import BRIDGE, MELODY, PIANO, Song, sort_notes
+from encoder.training.packed import write_songs
+
+TRACK_STEMS = {"MELODY": MELODY, "BRIDGE": BRIDGE, "PIANO": PIANO}
+
+
+def read_midi(path: Path, work_id: str, source: str) -> Song:
+    """One MIDI file with tracks named MELODY, BRIDGE and PIANO as a song."""
+    import mido
+
+    midi = mido.MidiFile(path)
+    tempo_ticks, tempo_starts_s, tempo_us = _tempo_map(midi)
+
+    def seconds(ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+        at = np.searchsorted(tempo_ticks, ticks, side="right") - 1
+        elapsed = (ticks - tempo_ticks[at]) * tempo_us[at] / (midi.ticks_per_beat * 1e6)
+        return np.asarray(tempo_starts_s[at] + elapsed)
+
+    rows: list[tuple[int, int, int, int, int]] = []
+    for track in midi.tracks:
+        if track.name in TRACK_STEMS:
+            rows.extend((*note, TRACK_STEMS[track.name]) for note in _note_ticks(track))
+    table = np.array(rows, np.int64).reshape(-1, 5)
+    onset_s, stop_s = seconds(table[:, 0]), seconds(table[:, 1])
+    notes_N5 = np.column_stack([onset_s, stop_s - onset_s, table[:, 2:]])
+    beats = np.arange(0, table[:, 1].max() + 1, midi.ticks_per_beat)
+    return Song(
+        work_id=work_id,
+        source=source,
+        notes_N5=sort_notes(notes_N5),
+        beats_s=seconds(beats).astype(np.float32),
+        title="",
+    )
+
+
+def _tempo_map(midi: Any) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Start tick, start second and microseconds a beat of every stretch of constant tempo."""
+    changes: dict[int, int] = {0: 500_000}
+    for track in midi.tracks:
+        tick = 0
+        for message in track:
+            tick += message.time
+            if message.type == "set_tempo":
+                changes[tick] = message.tempo
+    ticks = np.array(sorted(changes), np.int64)
+    tempo_us = np.array([changes[int(tick)] for tick in ticks], np.float64)
+    steps_s = np.diff(ticks) * tempo_us[:-1] / (midi.ticks_per_beat * 1e6)
+    return ticks, np.concatenate([[0.0], np.cumsum(steps_s)]), tempo_us
+
+
+def _note_ticks(track: Any) -> list[tuple[int, int, int, int]]:
+    """Start tick, end tick, pitch and velocity of a track's notes; a key struck again ends its last note."""
+    notes: list[tuple[int, int, int, int]] = []
+    sounding: dict[int, tuple[int, int]] = {}
+    tick = 0
+    for message in track:
+        tick += message.time
+        if message.type not in ("note_on", "note_off"):
+            continue
+        if message.note in sounding:
+            start, velocity = sounding.pop(message.note)
+            if tick > start:
+                notes.append((start, tick, message.note, velocity))
+        if message.type == "note_on" and message.velocity > 0:
+            sounding[message.note] = (tick, message.velocity)
+    return notes
+
+
+def main() -> None:
+    """Packs the folder named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("midi_folder", type=Path, help="folder with 001.mid … and LICENSE")
+    folder: Path = parser.parse_args().midi_folder
+    songs = [read_midi(path, f"pop909-{path.stem}", "pop909") for path in sorted(folder.glob("[0-9]*.mid"))]
+    write_songs(DATA / PACKED["pop909"], songs)
+    shutil.copyfile(folder / "LICENSE", DATA / "pop909.LICENSE")
+
+
+if __name__ == "__main__":
+    main()
