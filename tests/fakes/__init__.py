@@ -1,0 +1,1 @@
+"""Small real modules with the interfaces of large ones, for tests."""
