@@ -1,0 +1,109 @@
+"""What passes from the encoder to the matcher, from the matcher to the tracker, and from the aligner to the tracker.
+
+Values only: it knows nothing of how they are made, nor of what is decided on them. Positions are integer samples at
+22,050 Hz on the stream's own clock; windows are half-open.
+
+Legend: D dimensions, N embeddings of a track, M chunks of a window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_monitor.segments import StreamKey
+
+WINDOW_CHUNKS = 5
+"""The longest window, in chunks: 20 + 4 * 10 = 60 s."""
+
+MatchType = Literal["recording", "version", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class EmbeddedChunk:
+    """One chunk of a stream with its embedding."""
+
+    stream: StreamKey
+    index: int
+    """0, 1, 2 … without holes; the tail chunk has the next number."""
+    start_sample: int
+    end_sample: int
+    tail: bool
+    embedding_D: NDArray[np.float32] | None
+    """Unit vector, float32 [D]; None for silence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One track as the last chunks show it."""
+
+    track_key: int
+    window_scores: tuple[float, ...]
+    """MaxMean of the last M chunks against the track, M = 1 … WINDOW_CHUNKS (windows longer than the stream left out);
+    silent chunks count as places in the window but have no row."""
+    ordered_scores: tuple[float, ...]
+    """For the same windows: mean cohort-normalised similarity along the best monotone path through the track."""
+    ordered_score: float
+    """The best window's ordered score in null deviations: (ordered_scores[M - 1] - null mean) / null deviation, maximum
+    over M."""
+    chunks: int
+    """Chunks with sound on the path of that best window."""
+    positions: tuple[tuple[int, int], ...]
+    """That path, oldest first: (chunk index, position in the track); silent chunks are left out."""
+    similarity_N: tuple[float, ...]
+    """Cohort-normalised similarity of the newest chunk with each of the track's embeddings; empty for silence."""
+    named: bool
+    """Whether a neighbour of one of the last chunks named the track (else it is here because it has an open play)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ChunkEvidence:
+    """What the catalogue says about one chunk and the chunks before it."""
+
+    chunk: EmbeddedChunk
+    candidates: tuple[Candidate, ...]
+    """Best ordered score first; only those over the loose score, and every track with an open play."""
+    cohort_similarity: float
+    """The chunk's mean top-20 similarity to the cohort, which was subtracted; 0.0 for silence."""
+    considered: int
+    """Tracks that were named, before the loose score."""
+    catalogue_embeddings: int
+    """Live embeddings in the index, for the confidence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """One stretch of stream placed on a track by its frames and spectral peaks."""
+
+    stream_start_sample: int
+    stream_end_sample: int
+    track_start_sample: int
+    track_end_sample: int
+    transposition_semitones: int
+    tempo_ratio: float
+    strength: float
+    """Of the alignment, in null deviations; 0.0 where only the peaks agreed."""
+    recording: float
+    """-log10 of the probability that chance gives as many common peaks; 0.0 where there is no common line."""
+    match_type: MatchType
+    gaps: tuple[tuple[int, int], ...] = ()
+
+
+class Verifier(Protocol):
+    """Looks at the stream's own sketch and peaks, which it keeps for a while; the tracker only asks."""
+
+    def verify(
+        self, track_key: int, start_sample: int, end_sample: int, *, anchor: tuple[int, int] | None = None
+    ) -> Verification | None:
+        """Places stream samples [start_sample, end_sample) on the track; None where nothing fits.
+
+        Args:
+            track_key: The track.
+            start_sample: Begin of the stretch; what is no longer kept is left out.
+            end_sample: End of the stretch.
+            anchor: (stream sample, track sample) that are expected to belong together.
+        """
+        ...
