@@ -90,7 +90,7 @@ class ConstantQ(nn.Module):
             signal = self._halve(signal, self._reach[level - 1] - 2 * self._reach[level] - _TAPS // 2, needed)
             for octave in range(OCTAVES):
                 if self._levels[octave] == level:
-                    self._apply(signal, octave, level, out)
+                    self._octave(signal, octave, level, out)
         return out
 
     def _halve(self, signal_BS: Tensor, start: int, needed: int) -> Tensor:
@@ -103,7 +103,7 @@ class ConstantQ(nn.Module):
         windows = piece.unfold(1, self.banded.shape[0], 2 * _OUTPUTS)
         return (windows @ self.banded).flatten(1)
 
-    def _apply(self, signal_BS: Tensor, octave: int, level: int, out_BFT: Tensor) -> None:
+    def _octave(self, signal_BS: Tensor, octave: int, level: int, out_BFT: Tensor) -> None:
         kernel = self.get_buffer(f"kernel_{octave}")
         start = self._reach[level] - self._halves[octave]
         hop = HOP >> level
