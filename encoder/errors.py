@@ -24,3 +24,7 @@ class ResamplerStateError(EncoderError):
 
 class MissingPackageError(EncoderError):
     """An optional package that the chosen front end needs is not installed."""
+
+
+class TrainingDataError(EncoderError):
+    """Songs, or a program or file that rendering them needs, are missing or cannot be read."""

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from encoder.errors import TrainingDataError
 from encoder.training.notes import Song
 from encoder.training.packed import read_songs
 
 DATA = Path(__file__).parent / "data"
-PACKED = {"pop909": "pop909.npz"}
+PACKED = {"pop909": "pop909.npz", "oneill": "oneill.npz", "ryan": "ryan.npz", "aird": "aird.npz"}
 """Source to the packed file that holds it."""
 
 
@@ -24,12 +25,12 @@ def load_songs(sources: Sequence[str] = ("pop909",)) -> list[Song]:
         sources: Names out of `PACKED`.
 
     Raises:
-        ValueError: If a source is not known.
+        TrainingDataError: If a source is not known.
     """
     songs: list[Song] = []
     for source in sources:
         if source not in PACKED:
-            raise ValueError(f"no source named {source!r}; known are {', '.join(PACKED)}")
+            raise TrainingDataError(f"no source named {source!r}; known are {', '.join(PACKED)}")
         songs.extend(_packed(PACKED[source]))
     return songs
 

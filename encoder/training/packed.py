@@ -1,4 +1,4 @@
-"""The packed file of songs: many note arrays in one compressed npz.
+"""The packed file of songs: many note arrays in one npz, compressed by LZMA.
 
 Times are whole milliseconds, songs lie behind each other, and each stem's notes are stored together as differences,
 so that a million notes take a few megabytes. Knows nothing of where songs come from or what part they belong to.
@@ -6,12 +6,15 @@ so that a million notes take a few megabytes. Knows nothing of where songs come 
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from encoder.errors import TrainingDataError
 from encoder.training.notes import DURATION, ONSET, PITCH, STEM, VELOCITY, Song, sort_notes
 
 FORMAT = 1
@@ -33,31 +36,37 @@ def write_songs(path: Path, songs: Sequence[Song]) -> None:
             velocity.append(part[:, VELOCITY])
         beats_s = song.beats_s if song.beats_s is not None else np.zeros(0, np.float32)
         beat.append(np.diff(np.rint(beats_s.astype(np.float64) * 1000).astype(np.int64), prepend=0))
-    np.savez_compressed(
-        path,
-        format=np.int64(FORMAT),
-        work_id=np.array([song.work_id for song in songs]),
-        source=np.array([song.source for song in songs]),
-        title=np.array([song.title for song in songs]),
-        stem_counts=stem_counts,
-        onset_step_ms=_unsigned(onset, np.uint32),
-        duration_ms=_unsigned(duration, np.uint16),
-        pitch=_unsigned(pitch, np.uint8),
-        velocity=_unsigned(velocity, np.uint8),
-        beat_counts=np.array([len(steps) for steps in beat], np.uint16),
-        beat_step_ms=_unsigned(beat, np.uint32),
-    )
+    columns: dict[str, NDArray[np.generic]] = {
+        "format": np.array(FORMAT),
+        "work_id": np.array([song.work_id for song in songs]),
+        "source": np.array([song.source for song in songs]),
+        "title": np.array([song.title for song in songs]),
+        "stem_counts": stem_counts,
+        "onset_step_ms": _unsigned(onset, np.uint32),
+        "duration_ms": _unsigned(duration, np.uint16),
+        "pitch": _unsigned(pitch, np.uint8),
+        "velocity": _unsigned(velocity, np.uint8),
+        "beat_counts": np.array([len(steps) for steps in beat], np.uint16),
+        "beat_step_ms": _unsigned(beat, np.uint32),
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, column in columns.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, column, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), zipfile.ZIP_LZMA)
 
 
 def read_songs(path: Path) -> list[Song]:
     """Songs of a packed file, in the order in which they were written.
 
     Raises:
-        ValueError: If the file has another format version.
+        TrainingDataError: If the file is missing or has another format version.
     """
+    if not path.is_file():
+        raise TrainingDataError(f"packed songs {path} are missing: install the package again")
     with np.load(path, allow_pickle=False) as packed:
         if int(packed["format"]) != FORMAT:
-            raise ValueError(f"{path.name}: packed format {int(packed['format'])}, this code reads {FORMAT}")
+            raise TrainingDataError(f"{path.name}: packed format {int(packed['format'])}, this code reads {FORMAT}")
         columns = {name: packed[name] for name in packed.files}
     stem_counts = columns["stem_counts"].astype(np.int64)
     bounds = np.concatenate([[0], np.cumsum(stem_counts.ravel())])
