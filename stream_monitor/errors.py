@@ -6,6 +6,7 @@ It knows nothing of how errors are shown: the command line prints `str(error)` a
     ├── SettingsError                exit 2: the caller must change something before any work is done
     │   ├── SourceError              a SOURCE on the command line that cannot be used
     │   ├── DuplicateIdError         two inputs with one ID
+    │   ├── CalibrationError         the weights' confidence parameters are of another version
     │   └── MetadataError            the metadata CSV: unreadable, a missing column, a broken row, two equal ids
     ├── InputError                   exit 1: one input failed, the others go on
     │   ├── CannotOpenError          missing, unreadable, refused
@@ -46,6 +47,10 @@ class DuplicateIdError(SettingsError):
 
 class MetadataError(SettingsError):
     """The metadata CSV is unreadable, lacks a column, or names one track twice."""
+
+
+class CalibrationError(SettingsError):
+    """The weights' confidence parameters are of another version."""
 
 
 class InputError(MonitorError):

@@ -19,6 +19,9 @@ from stream_monitor.segments import StreamKey
 WINDOW_CHUNKS = 5
 """The longest window, in chunks: 20 + 4 * 10 = 60 s."""
 
+NO_PATH = -2.0
+"""Ordered score of a window that has no path through the track; below every difference of two cosines."""
+
 MatchType = Literal["recording", "version", "unknown"]
 
 
@@ -32,29 +35,31 @@ class EmbeddedChunk:
     start_sample: int
     end_sample: int
     tail: bool
-    embedding_D: NDArray[np.float32] | None
+    embedding_D: NDArray[np.float32] | None  # noqa: N815  shape suffix
     """Unit vector, float32 [D]; None for silence."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Candidate:
     """One track as the last chunks show it."""
 
     track_key: int
     window_scores: tuple[float, ...]
-    """MaxMean of the last M chunks against the track, M = 1 … WINDOW_CHUNKS (windows longer than the stream left out);
-    silent chunks count as places in the window but have no row."""
+    """MaxMean of the last M chunks against the track, M = 1 … WINDOW_CHUNKS (windows longer than the stream left out).
+    A silent chunk takes a place in the window but has no row; a window of silence scores 0."""
     ordered_scores: tuple[float, ...]
-    """For the same windows: mean cohort-normalised similarity along the best monotone path through the track."""
+    """For the same windows: mean cohort-normalised similarity along the best monotone path through the track; NO_PATH
+    where the track is too short for one."""
+    ordered_deviations: tuple[float, ...]
+    """The same in null deviations: (score - null mean) / null deviation of that window."""
     ordered_score: float
-    """The best window's ordered score in null deviations: (ordered_scores[M - 1] - null mean) / null deviation, maximum
-    over M."""
-    chunks: int
-    """Chunks with sound on the path of that best window."""
+    """The best window's: the maximum of ordered_deviations."""
+    window: int
+    """That window's M."""
     positions: tuple[tuple[int, int], ...]
-    """That path, oldest first: (chunk index, position in the track); silent chunks are left out."""
-    similarity_N: tuple[float, ...]
-    """Cohort-normalised similarity of the newest chunk with each of the track's embeddings; empty for silence."""
+    """The path of that window, oldest first: (chunk index, position in the track); silent chunks are left out."""
+    similarity_N: NDArray[np.float32]  # noqa: N815  shape suffix
+    """Cohort-normalised similarity of the newest chunk with each of the track's embeddings."""
     named: bool
     """Whether a neighbour of one of the last chunks named the track (else it is here because it has an open play)."""
 
@@ -65,7 +70,8 @@ class ChunkEvidence:
 
     chunk: EmbeddedChunk
     candidates: tuple[Candidate, ...]
-    """Best ordered score first; only those over the loose score, and every track with an open play."""
+    """Best ordered score first; only those over the loose score, and every track with an open play.
+    Empty for silence."""
     cohort_similarity: float
     """The chunk's mean top-20 similarity to the cohort, which was subtracted; 0.0 for silence."""
     considered: int
