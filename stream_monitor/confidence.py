@@ -114,7 +114,7 @@ class Calibration(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             raise CalibrationError(
-                f"the weights' calibration does not fit this version ({first['msg']}): fit it again or take other weights"
+                f"the weights' calibration does not fit this version ({first['msg']}): fit it again"
             ) from error
 
     @property
