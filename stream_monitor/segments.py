@@ -70,11 +70,23 @@ class SegmentCutter:
         self._pending_samples = len(joined_S) - whole
         return segments
 
+    @property
+    def pushed_samples(self) -> int:
+        """How many samples were pushed so far."""
+        return self.start_sample + self._pending_samples
+
+    def flush(self) -> list[Segment]:
+        """Returns what is left as a short segment that is not the last; nothing where nothing is left."""
+        return [self._emit(self._take_rest())] if self._pending_samples else []
+
     def finish(self) -> Segment:
         """Returns the last segment: whatever is left, perhaps no sample."""
+        return self._emit(self._take_rest(), last=True)
+
+    def _take_rest(self) -> Samples:
         rest_S = np.concatenate(self._pending) if self._pending else np.zeros(0, np.float32)
         self._pending, self._pending_samples = [], 0
-        return self._emit(rest_S, last=True)
+        return rest_S
 
     def _emit(self, samples_S: Samples, *, last: bool = False) -> Segment:
         segment = Segment(

@@ -1,0 +1,311 @@
+"""Encoded audio to mono 22,050 Hz samples, as a stream, in bounded memory; the only module that knows PyAV.
+
+It knows nothing of streams' names, segments or reconnects. Whatever FFmpeg reads is read: files, file objects (standard
+input), HTTP, Icecast and HLS addresses; of a video the first audio stream. The first decoded sample is sample 0, as the
+container says (encoder delays are trimmed by FFmpeg). Frames are gathered to about a second before they become
+NumPy arrays, because Python per frame would cost as much as decoding. Rates are converted by `encoder.resample` only,
+whose output does not depend on how its input was cut.
+
+Reading on after damage: a packet that cannot be decoded is counted and skipped. At the end of the input whatever was
+wrong is raised, after the last sample that could be had (docs/decisions/0006-audio-in.md).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import av
+import numpy as np
+import structlog
+from av.audio.fifo import AudioFifo
+from av.error import FFmpegError
+from encoder.resample import StreamingResampler
+
+from encoder.grid import SAMPLE_RATE
+from stream_monitor.decode_errors import error_of
+from stream_monitor.downmix import to_mono
+from stream_monitor.endings import ends_whole, holds_frame_count
+from stream_monitor.errors import (
+    CannotOpenError,
+    DamagedError,
+    EmptyInputError,
+    InputError,
+    NotAudioError,
+    StoppedError,
+    TruncatedError,
+)
+from stream_monitor.piped import PipeReader
+from stream_monitor.segments import Samples
+from stream_monitor.stopping import Stop
+
+log = structlog.get_logger(__name__)
+
+_BLOCK_S = 1.0
+_FILE_PROTOCOLS = "file"
+_URL_PROTOCOLS = "http,https,tls,tcp,crypto,data,httpproxy"
+_EXACT_CONTAINERS = {"wav", "w64", "flac", "aiff", "au", "caf"}
+"""Containers whose header counts the samples; the length in others may be off by a codec's delay or padding."""
+_DECLARING_CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf", "ape", "wv", "tta", "tak"}
+_SLACK_S = 0.5
+
+
+class ByteSource(Protocol):
+    """What PyAV needs of a file object that cannot seek."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self, size: int = -1) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudioFormat:
+    """What an input says about itself when it is opened."""
+
+    container: str
+    codec: str
+    sample_rate: int
+    channels: int
+    duration_s: float | None
+    """As the container declares or FFmpeg guesses; None where nothing is known (live)."""
+    size_bytes: int | None
+    """None where it has no end that is known."""
+
+
+class AudioInput:
+    """One opened input; `blocks` reads it once. Use it as a context manager."""
+
+    def __init__(
+        self,
+        location: Path | str | ByteSource,
+        *,
+        stop: Stop | None = None,
+        connect_timeout_s: float = 10.0,
+        read_timeout_s: float = 10.0,
+    ) -> None:
+        """Opens `location` and reads its header.
+
+        Args:
+            location: A path, an address (with `://`), or a file object.
+            stop: Ends any wait, from any thread.
+            connect_timeout_s: For addresses, how long opening may take.
+            read_timeout_s: For addresses, how long the next packet may take.
+
+        Raises:
+            InputError: See `stream_monitor.errors`; `LostSourceError` where asking again may help.
+            StoppedError: A stop was asked for.
+        """
+        self._stop = stop or Stop()
+        self._is_url = isinstance(location, str) and "://" in location
+        self._path = location if isinstance(location, Path) else None
+        self.name = str(location) if isinstance(location, Path | str) else location.name
+        self._cleanup = ExitStack()
+        self.replaced_samples = 0
+        self.bad_packets = 0
+        self._last_packet_bad = False
+        self.source_samples = 0
+        """Samples per channel decoded so far, at the source's rate."""
+        try:
+            self._container = self._open(location, (connect_timeout_s, read_timeout_s))
+            self._stream = self._choose_stream()
+            self.format = self._describe()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> AudioInput:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the input; again does nothing."""
+        self._cleanup.close()
+
+    def blocks(self) -> Iterator[Samples]:
+        """Yields mono float32 samples at 22,050 Hz, about a second at a time, each finite.
+
+        Raises:
+            TruncatedError: After the last sample: the input is shorter than it says, or ends inside a frame.
+            DamagedError: After the last sample: packets were skipped, or reading failed.
+            EmptyInputError: There was no sample at all.
+            LostSourceError: An address stalled or dropped.
+            StoppedError: A stop was asked for.
+        """
+        resampler: StreamingResampler | None = None
+        rate = 0
+        failure: InputError | StoppedError | None = None
+        frames = self._gathered()
+        while True:
+            try:
+                frame = next(frames, None)
+            except (InputError, StoppedError) as error:
+                failure, frame = error, None
+            if frame is None:
+                break
+            if resampler is None or frame.sample_rate != rate:
+                if resampler is not None:
+                    yield resampler.flush()
+                rate = frame.sample_rate
+                resampler = StreamingResampler(rate)
+            mono_S, replaced = to_mono(frame.to_ndarray(), frame.layout.nb_channels)
+            self.replaced_samples += replaced
+            self.source_samples += len(mono_S)
+            yield resampler.push(mono_S)
+        if resampler is not None and not isinstance(failure, StoppedError):
+            yield resampler.flush()
+        if self.replaced_samples:
+            log.warning("samples that are no sound became zeros", input=self.name, samples=self.replaced_samples)
+        failure = failure or self._verdict()
+        if failure is not None:
+            raise failure
+
+    def _open(self, location: Path | str | ByteSource, timeouts: tuple[float, float]) -> Any:
+        options: dict[str, str] = {}
+        target: Any = location
+        if isinstance(location, Path):
+            target = self._open_path(location)
+            if isinstance(target, str):
+                options["protocol_whitelist"] = _FILE_PROTOCOLS
+        elif self._is_url:
+            options["protocol_whitelist"] = _URL_PROTOCOLS
+        try:
+            container = av.open(target, options=options, timeout=timeouts if self._is_url else None)
+        except (FFmpegError, OSError, UnicodeError) as error:
+            raise error_of(error, self.name, is_url=self._is_url, stopped=self._stop.is_set()) from error
+        self._cleanup.callback(container.close)
+        if self._is_url:
+            # FFmpeg asks its interrupt callback several times a second; a time-out of 0 ends its wait.
+            self._cleanup.enter_context(self._stop.calling(lambda: container.set_timeout(0.0)))
+        return container
+
+    def _open_path(self, path: Path) -> str | PipeReader:
+        try:
+            status = path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise CannotOpenError(f"{path}: is a folder, not a file")
+            if not stat.S_ISREG(status.st_mode):
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+                reader = PipeReader(descriptor, name=str(path), stop=self._stop, owned=True)
+                self._cleanup.callback(reader.close)
+                return reader
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            raise error_of(error, self.name, is_url=False, stopped=False) from error
+        if status.st_size == 0:
+            raise EmptyInputError(f"{path}: the file is empty (0 bytes)")
+        return f"file:{path.absolute()}"
+
+    def _choose_stream(self) -> Any:
+        stream = self._container.streams.best("audio")
+        if stream is None:
+            raise NotAudioError(f"{self.name}: holds no audio stream")
+        if stream.codec_context is None:
+            raise NotAudioError(f"{self.name}: no decoder for its audio codec")
+        stream.codec_context.thread_count = 1
+        return stream
+
+    def _describe(self) -> AudioFormat:
+        duration_s: float | None = None
+        if self._stream.duration is not None:
+            duration_s = float(self._stream.duration * self._stream.time_base)
+        elif self._container.duration is not None:
+            duration_s = self._container.duration / av.time_base
+        size = self._container.size
+        return AudioFormat(
+            container=self._container.format.name,
+            codec=self._stream.codec_context.name,
+            sample_rate=self._stream.codec_context.sample_rate or 0,
+            channels=self._stream.codec_context.channels or 0,
+            duration_s=duration_s,
+            size_bytes=size if size > 0 else None,
+        )
+
+    def _gathered(self) -> Iterator[Any]:
+        """Frames of about a second, of one sample format, rate and layout each."""
+        fifo, kind = AudioFifo(), None
+        for frame in self._decoded():
+            frame_kind = (frame.sample_rate, frame.format.name, frame.layout.name)
+            if frame_kind != kind:
+                if kind is not None and fifo.samples:
+                    yield fifo.read(0)
+                fifo, kind = AudioFifo(), frame_kind
+                block_samples = max(1, int(_BLOCK_S * frame.sample_rate))
+            frame.pts = None
+            fifo.write(frame)
+            if fifo.samples >= block_samples:
+                yield fifo.read(0)
+        if kind is not None and fifo.samples:
+            yield fifo.read(0)
+
+    def _decoded(self) -> Iterator[Any]:
+        """Frames as FFmpeg gives them; bad packets are counted and skipped."""
+        packets = self._container.demux(self._stream)
+        while True:
+            if self._stop.is_set():
+                raise StoppedError(f"{self.name}: stopped while reading")
+            try:
+                packet = next(packets, None)
+            except (FFmpegError, OSError) as error:
+                raise error_of(error, self.name, is_url=self._is_url, stopped=self._stop.is_set()) from error
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except EOFError:
+                continue
+            except FFmpegError:
+                self.bad_packets += 1
+                self._last_packet_bad = True
+                continue
+            if frames:
+                self._last_packet_bad = False
+            yield from frames
+
+    def _verdict(self) -> InputError | None:
+        """What was wrong with an input that has been read to its end."""
+        decoded_s = self.source_samples / max(1, self._stream.codec_context.sample_rate or SAMPLE_RATE)
+        if self.source_samples == 0:
+            if self.bad_packets:
+                return NotAudioError(f"{self.name}: none of its {self.bad_packets} packets could be decoded")
+            return EmptyInputError(f"{self.name}: holds no audio sample")
+        declared_s = self._declared_s()
+        if declared_s is not None and decoded_s < declared_s:
+            return TruncatedError(
+                f"{self.name}: truncated: {decoded_s:.3f} s could be decoded, its header promises {declared_s:.3f} s"
+            )
+        if self._last_packet_bad or (self._path is not None and not ends_whole(self._path, self.format.container)):
+            return TruncatedError(f"{self.name}: truncated: it ends inside a frame, after {decoded_s:.3f} s")
+        if self.bad_packets:
+            return DamagedError(f"{self.name}: {self.bad_packets} packets could not be decoded and were skipped")
+        return None
+
+    def _declared_s(self) -> float | None:
+        """The least duration that a whole input of this format has decoded to; None where it does not say."""
+        declared_s, container = self.format.duration_s, self.format.container
+        if declared_s is None:
+            return None
+        if container in _EXACT_CONTAINERS:
+            return float(np.nextafter(declared_s, 0.0))
+        if container in _DECLARING_CONTAINERS or (self._path is not None and holds_frame_count(self._path, container)):
+            return declared_s - _SLACK_S
+        return None
+
+
+def decode(location: Path | str | ByteSource, *, stop: Stop | None = None) -> Iterator[Samples]:
+    """Opens `location` and yields its samples as `AudioInput.blocks` does."""
+    with AudioInput(location, stop=stop) as audio:
+        yield from audio.blocks()
