@@ -4,6 +4,7 @@
     ├── InvalidEmbedding        an array has the wrong shape, type or length
     ├── DuplicateTrack          a key, or a track id with other audio, is there already
     ├── UnknownTrack            a key or a track id is not there
+    ├── IndexBusy               another thread held the index past the deadline (retriable)
     ├── IndexClosed             the index or catalogue was closed before the call
     ├── CatalogueMissing        no catalogue at the path
     ├── CatalogueExists         a catalogue is at the path already
@@ -40,6 +41,12 @@ class DuplicateTrack(CatalogueError):
 
 class UnknownTrack(CatalogueError):
     """A key or a track id is not there."""
+
+
+class IndexBusy(CatalogueError):
+    """Another thread held the index past the deadline."""
+
+    retriable: ClassVar[bool] = True
 
 
 class IndexClosed(CatalogueError):

@@ -33,6 +33,15 @@ class RowBlock:
     key_R: Int64Array
     position_R: Int32Array
 
+    def part(self, start: int, stop: int) -> RowBlock:
+        """Rows ``start`` to ``stop`` of the block, as views."""
+        return RowBlock(
+            first_row=self.first_row + start,
+            vector_RD=self.vector_RD[start:stop],
+            key_R=self.key_R[start:stop],
+            position_R=self.position_R[start:stop],
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placement:
@@ -88,8 +97,8 @@ class EmbeddingRows:
         filled = self.row_count - self._first_rows[-1] if self._blocks else 0
         if not self._blocks or filled + count > len(self._blocks[-1].key_R):
             size = max(MIN_BLOCK_ROWS, self.row_count // GROWTH_SHARE, count)
-            if self._blocks:  # rows that a block has left over stay unowned, and keep their numbers
-                self.row_count = self._first_rows[-1] + len(self._blocks[-1].key_R)
+            if self._blocks:  # what the last block has left over is given up, so that numbers stay without gaps
+                self._blocks[-1] = self._blocks[-1].part(0, filled)
             self._first_rows.append(self.row_count)
             self._blocks.append(
                 RowBlock(
@@ -132,12 +141,7 @@ class EmbeddingRows:
             start = max(first_row - block.first_row, 0)
             stop = min(end_row - block.first_row, len(block.key_R))
             if start < stop:
-                yield RowBlock(
-                    first_row=block.first_row + start,
-                    vector_RD=block.vector_RD[start:stop],
-                    key_R=block.key_R[start:stop],
-                    position_R=block.position_R[start:stop],
-                )
+                yield block.part(start, stop)
 
     def owners(self, row_R: Int64Array) -> tuple[Int64Array, Int32Array]:
         """Key and position of rows by number."""
@@ -148,6 +152,13 @@ class EmbeddingRows:
             key_R[chosen] = block.key_R[local]
             position_R[chosen] = block.position_R[local]
         return key_R, position_R
+
+    def vectors(self, row_R: Int64Array) -> Float32Array:
+        """Copy of rows by number, float32 [R, D]."""
+        vector_RD = np.empty((len(row_R), self.dimensions), dtype=np.float32)
+        for block, chosen in self._by_block(row_R):
+            vector_RD[chosen] = block.vector_RD[row_R[chosen] - block.first_row]
+        return vector_RD
 
     def row_similarities(self, query_D: Float32Array, row_R: Int64Array) -> Float32Array:
         """Similarity of one query with rows by number, float32 [R]."""
