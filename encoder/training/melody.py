@@ -116,10 +116,9 @@ def sing(
     if rows:  # The last note of a section rests on a chord tone and is held.
         onset, length, last, loud = rows[-1]
         classes = spans[-1].chord.pitch_classes
-        pitch = min(
-            (p for p in range(int(pitch) - 6, int(pitch) + 7) if p % 12 in classes), key=lambda p: abs(p - pitch)
-        )
-        rows[-1] = (onset, max(length, len(motifs) * bar - onset - 0.25), float(pitch), loud)
+        near = [p for p in range(int(last) - 6, int(last) + 7) if p % 12 in classes]
+        final = float(min(near, key=lambda p: abs(p - last)))
+        rows[-1] = (onset, max(length, len(motifs) * bar - onset - 0.25), final, loud)
     return rows
 
 
