@@ -38,10 +38,9 @@ def load_split() -> dict[str, Assignment]:
     assignments: dict[str, Assignment] = {}
     with SPLIT_FILE.open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
-            if row.get("part") not in PARTS:
-                raise TrainingDataError(
-                    f"{SPLIT_FILE.name} line {number}: part {row.get('part')!r}, not one of {PARTS}"
-                )
+            part = row.get("part")
+            if part not in PARTS:
+                raise TrainingDataError(f"{SPLIT_FILE.name} line {number}: part {part!r}, not one of {PARTS}")
             assignments[row["work_id"]] = Assignment(work_id=row["work_id"], group=row["group"], part=part)
     return assignments
 
