@@ -58,6 +58,8 @@ class Candidate:
     """That window's M."""
     positions: tuple[tuple[int, int], ...]
     """The path of that window, oldest first: (chunk index, position in the track); silent chunks are left out."""
+    path_similarities: tuple[float, ...]
+    """Cohort-normalised similarity at each place of `positions`."""
     similarity_N: NDArray[np.float32]  # noqa: N815  shape suffix
     """Cohort-normalised similarity of the newest chunk with each of the track's embeddings."""
     named: bool

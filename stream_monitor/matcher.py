@@ -238,6 +238,7 @@ class Matcher:
                     ordered_score=float(best_T[t]),
                     window=size + 1,
                     positions=tuple(zip(on_path, path, strict=True)),
+                    path_similarities=tuple(float(block_MN[m - len(path), n]) for m, n in enumerate(path)),
                     similarity_N=block_MN[-1].copy(),
                     named=keys[t] in named,
                 )

@@ -1,21 +1,50 @@
 """Evidence of single chunks to plays of one stream: opened, kept, updated, closed or retracted, with hysteresis.
 
+A candidate with a fair ordered score is aligned with the stream's last minute; confidence decides whether a play
+opens. An open play lives from single chunks on its diagonal and ends when they fail for longer than a permitted gap.
 It does no I/O and knows nothing of embeddings, audio or events; revisions follow stream time only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from stream_monitor.evidence import ChunkEvidence, Verifier
-from stream_monitor.plays import PlayedTrack, TrackerStep
+from stream_monitor.boundaries import rough_end
+from stream_monitor.confidence import Calibration
+from stream_monitor.evidence import Candidate, ChunkEvidence, Verifier
+from stream_monitor.open_play import OpenPlay
+from stream_monitor.opening import Opening, Told, Tried
+from stream_monitor.plays import Alternative, Decision, PlayChange, PlayedTrack, Status, TrackerStep
+from stream_monitor.rivals import judge, margin
 from stream_monitor.segments import StreamKey
+from stream_monitor.tracker_config import TrackerConfig, samples
+
+KNOWN_TRACKS = 512
+"""Metadata of so many tracks is kept at hand."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrackerState:
     """All that a restart needs; immutable."""
+
+    stream: StreamKey
+    origin_sample: int = 0
+    """Sample 0 of the present epoch on the tracker's clock."""
+    plays: tuple[OpenPlay, ...] = ()
+    told: tuple[Told, ...] = ()
+    tried: tuple[Tried, ...] = ()
+
+
+@dataclass(kw_only=True, slots=True)
+class _Step:
+    now_sample: int
+    chunk: int
+    changes: list[PlayChange] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+
+    def done(self) -> TrackerStep:
+        return TrackerStep(changes=tuple(self.changes), decisions=tuple(self.decisions))
 
 
 class Tracker:
@@ -27,41 +56,247 @@ class Tracker:
         *,
         tracks: Callable[[int], PlayedTrack | None],
         verifier: Verifier,
+        calibration: Calibration | None = None,
+        config: TrackerConfig | None = None,
+        floor: float = 0.0,
     ) -> None:
         """Starts with no play.
 
         Args:
             stream: The stream.
-            tracks: Metadata of a track key; None if the track is gone.
+            tracks: Metadata of a track key; None if the track is gone. A key never changes its meaning.
             verifier: Places stretches of the stream on tracks.
+            calibration: What confidence means, and from which on plays open.
+            config: Rules.
+            floor: The matcher's loose score, which stands for works that it does not report.
         """
-        raise NotImplementedError
+        self.config = config or TrackerConfig()
+        self.calibration = calibration or Calibration.provisional()
+        self._tracks = tracks
+        self._known: dict[int, PlayedTrack | None] = {}
+        self._verifier = verifier
+        self._floor = floor
+        self._state = TrackerState(stream=stream)
+        self._opening = Opening(
+            verifier=verifier, calibration=self.calibration, config=self.config, track=self._track, floor=floor
+        )
 
     @property
     def open_tracks(self) -> frozenset[int]:
         """Tracks with an open play, for the matcher."""
-        raise NotImplementedError
+        return frozenset(play.track.track_key for play in self._state.plays)
+
+    @property
+    def open_plays(self) -> tuple[OpenPlay, ...]:
+        """The open plays, for displays."""
+        return self._state.plays
 
     def update(self, evidence: ChunkEvidence) -> TrackerStep:
         """Takes the next chunk's evidence."""
-        raise NotImplementedError
+        origin = self._state.origin_sample
+        step = _Step(now_sample=evidence.chunk.end_sample + origin, chunk=evidence.chunk.index)
+        heard = {candidate.track_key: candidate for candidate in evidence.candidates}
+        plays = [self._hear(play, evidence, heard) for play in self._state.plays]
+        plays = self._end_what_ended(plays, step)
+        plays = self._open_what_opens(plays, evidence, heard, step)
+        plays = self._tell_what_is_due(plays, step)
+        self._state = replace(self._state, plays=tuple(plays))
+        return step.done()
 
     def finish(self, end_sample: int, *, reason: str = "end of stream") -> TrackerStep:
-        """Ends all open plays at the latest at `end_sample`, in final events (or retracted ones)."""
-        raise NotImplementedError
+        """Ends all open plays at the latest at `end_sample` (of the present epoch), in final or retracted events."""
+        now = end_sample + self._state.origin_sample
+        step = _Step(now_sample=now, chunk=-1)
+        for play in self._state.plays:
+            self._close(play, step, reason)
+        self._state = replace(self._state, plays=(), tried=())
+        return step.done()
 
     def remove_track(self, track_key: int, *, reason: str = "track removed from the catalogue") -> TrackerStep:
-        """Retracts the track's open plays."""
-        raise NotImplementedError
+        """Retracts the track's open plays; other plays stay as they are."""
+        self._known.pop(track_key, None)
+        kept, step = [], _Step(now_sample=0, chunk=-1)
+        for play in self._state.plays:
+            if play.track.track_key == track_key:
+                newest = play.trail[-1].end_sample
+                self._say(play, replace(step, now_sample=newest), "retracted", reason, play.last_support.end_sample)
+            else:
+                kept.append(play)
+        self._state = replace(self._state, plays=tuple(kept))
+        return step.done()
 
     def continue_as(self, stream: StreamKey, offset_samples: int) -> None:
-        """The stream goes on in a new epoch whose sample 0 is sample `offset_samples` of the present one."""
-        raise NotImplementedError
+        """The stream goes on in a new epoch whose sample 0 is sample `offset_samples` of the present one.
+
+        Open plays go on and keep the epoch in which they opened. Chunk numbers start anew.
+        """
+        self._state = replace(
+            self._state,
+            stream=stream,
+            origin_sample=self._state.origin_sample + offset_samples,
+            plays=tuple(replace(play, jump=None) for play in self._state.plays),
+            told=(),
+            tried=(),
+        )
 
     def snapshot(self) -> TrackerState:
         """The state, for a restart."""
-        raise NotImplementedError
+        return self._state
 
     def restore(self, state: TrackerState) -> None:
         """Takes a state back."""
-        raise NotImplementedError
+        self._state = state
+
+    def _track(self, track_key: int) -> PlayedTrack | None:
+        if track_key not in self._known:
+            if len(self._known) >= KNOWN_TRACKS:
+                self._known.clear()
+            self._known[track_key] = self._tracks(track_key)
+        return self._known[track_key]
+
+    def _work(self, track_key: int) -> str | None:
+        track = self._track(track_key)
+        return track.work_id if track else None
+
+    def _hear(self, play: OpenPlay, evidence: ChunkEvidence, heard: dict[int, Candidate]) -> OpenPlay:
+        """The play after the chunk: support, jump, features, siblings."""
+        origin, chunk = self._state.origin_sample, evidence.chunk
+        candidate = heard.get(play.track.track_key)
+        play = play.hear(chunk.start_sample + origin, chunk.end_sample + origin, candidate, chunk.index, self.config)
+        siblings = [
+            other
+            for key, other in heard.items()
+            if key != play.track.track_key and self._work(key) == play.track.work_id
+        ]
+        play = replace(play, alternatives=self._alternatives(play, siblings))
+        if play.silent_chunks:
+            helping = [other for other in siblings if self._opening.goes_on(other, play)]
+            return play.helped(helping[0]) if helping else play
+        if candidate is None:
+            return play
+        return replace(
+            play,
+            ordered=max(play.ordered, candidate.ordered_score),
+            margin_sum=play.margin_sum + margin(candidate, heard.values(), self._work, self._floor),
+            score=max(play.score, candidate.window_scores[candidate.window - 1]),
+        )
+
+    def _alternatives(self, play: OpenPlay, siblings: list[Candidate]) -> tuple[Alternative, ...]:
+        best = {alternative.track_id: alternative.score for alternative in play.alternatives}
+        for candidate in siblings:
+            track = self._track(candidate.track_key)
+            if track is not None and candidate.ordered_score >= self.config.verify_score:
+                score = candidate.window_scores[candidate.window - 1]
+                best[track.track_id] = max(score, best.get(track.track_id, score))
+        ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[: self.config.alternatives]
+        return tuple(Alternative(track_id=track_id, score=score) for track_id, score in ranked)
+
+    def _end_what_ended(self, plays: list[OpenPlay], step: _Step) -> list[OpenPlay]:
+        going = []
+        for play in plays:
+            kind = play.jump_kind(self.config)
+            confidence = self.calibration.confidence(play.features)
+            silent = step.now_sample - play.last_support.end_sample
+            if kind == "again":
+                self._close(play, step, "the track begins again")
+            elif kind == "none" and silent > samples(self.config.max_gap_s):
+                self._close(play, step, "no evidence for longer than a permitted gap")
+            elif confidence < self.calibration.close_confidence:
+                self._retract(play, step, f"confidence fell to {confidence:.3f}")
+            else:
+                going.append(play.landed() if kind == "moved" else play)
+        return going
+
+    def _open_what_opens(
+        self, plays: list[OpenPlay], evidence: ChunkEvidence, heard: dict[int, Candidate], step: _Step
+    ) -> list[OpenPlay]:
+        state = self._state
+        found = self._opening.proposals(evidence, plays, state.stream, state.origin_sample, state.told, state.tried)
+        step.decisions.extend(found.rejected)
+        self._state = replace(state, tried=found.tried)
+        for proposal in found.plays:
+            confidence = self.calibration.confidence(proposal.features)
+            verdicts = {
+                play.track.track_key: judge(play, heard.get(play.track.track_key), proposal, self.config)
+                for play in plays
+                if play.track.work_id != proposal.track.work_id
+            }
+            stronger = [key for key, verdict in verdicts.items() if verdict == "weaker"]
+            if stronger:
+                reason = f"weaker than the open play of track {stronger[0]} over the same stretch"
+                step.decisions.append(
+                    Decision(
+                        track_key=proposal.track.track_key, outcome="rejected", reason=reason, confidence=confidence
+                    )
+                )
+                continue
+            going = []
+            for play in plays:
+                followed = play.silent_chunks >= self.config.follow_chunks
+                if verdicts.get(play.track.track_key) == "overtakes":
+                    self._retract(play, step, f"overtaken by {proposal.track.track_id} over the same stretch")
+                elif followed or play.track.work_id == proposal.track.work_id:
+                    self._close(play, step, f"followed by {proposal.track.track_id}")
+                else:
+                    going.append(play)
+            opened = replace(proposal, announced_sample=step.now_sample)
+            plays = [
+                *going,
+                self._say(opened, step, "provisional", "confidence reached", opened.last_support.end_sample),
+            ]
+        return plays
+
+    def _tell_what_is_due(self, plays: list[OpenPlay], step: _Step) -> list[OpenPlay]:
+        told = []
+        for play in plays:
+            if step.now_sample - play.announced_sample < samples(self.config.update_every_s):
+                confidence = self.calibration.confidence(play.features)
+                reason = f"no support for {play.silent_chunks} chunks" if play.silent_chunks else "supported"
+                step.decisions.append(
+                    Decision(track_key=play.track.track_key, outcome="kept", reason=reason, confidence=confidence)
+                )
+                told.append(play)
+                continue
+            if play.revision < self.config.verified_updates:
+                play = self._opening.certain_start(play, step.now_sample, self._state.origin_sample)
+            end = play.last_support.end_sample if play.silent_chunks == 0 else rough_end(play.trail)
+            told.append(self._say(play, step, "updated", "time for an update", end))
+        return told
+
+    def _close(self, play: OpenPlay, step: _Step, reason: str) -> None:
+        """Ends a play: final, or retracted where it was nothing."""
+        play, end = self._opening.certain_end(play, step.now_sample, self._state.origin_sample)
+        confidence = self.calibration.confidence(play.features)
+        lone = play.supporting < self.config.min_chunks and play.recording < self.config.recording_significance
+        if end - play.start_sample < samples(self.config.min_play_s):
+            self._say(play, step, "retracted", f"shorter than {self.config.min_play_s:g} s", end)
+        elif lone:
+            self._say(play, step, "retracted", f"only {play.supporting} chunk supported it", end)
+        elif confidence < self.calibration.close_confidence:
+            self._say(play, step, "retracted", f"confidence ended at {confidence:.3f}", end)
+        else:
+            self._say(play, step, "final", reason, end)
+        through = play.jump.first_chunk - 1 if play.jump else step.chunk
+        self._remember(play, through, end)
+
+    def _retract(self, play: OpenPlay, step: _Step, reason: str) -> None:
+        self._say(play, step, "retracted", reason, play.last_support.end_sample)
+        self._remember(play, step.chunk, play.start_sample)
+
+    def _remember(self, play: OpenPlay, through_chunk: int, end_sample: int) -> None:
+        """Chunks up to `through_chunk` are used up for this track: no second play may rest on them."""
+        told = Told(track_key=play.track.track_key, through_chunk=through_chunk, end_sample=end_sample)
+        others = tuple(other for other in self._state.told if other.track_key != play.track.track_key)
+        self._state = replace(self._state, told=(*others, told)[-64:])
+
+    def _say(self, play: OpenPlay, step: _Step, status: Status, reason: str, end_sample: int) -> OpenPlay:
+        """Adds the play's next revision to the step; returns the play after it."""
+        change = play.change(
+            status,
+            reason,
+            confidence=self.calibration.confidence(play.features),
+            decided_sample=step.now_sample,
+            end_sample=end_sample,
+        )
+        step.changes.append(change)
+        return replace(play, revision=change.revision, announced_sample=step.now_sample)
