@@ -15,7 +15,9 @@ It knows nothing of how errors are shown: the command line prints `str(error)` a
     │   ├── TruncatedError           ends before its own header says; what there was has been decoded
     │   ├── DamagedError             undecodable in the middle
     │   ├── TooShortError            under 6 s: nothing can be said about it
+    │   ├── SilentInputError         nothing but silence: nothing can be enrolled or looked for
     │   └── LostSourceError          retriable: a live source stalled or dropped
+    ├── EventError                   exit 1: a play that cannot be told as an event (a number that is not finite)
     └── StoppedError                 a stop was asked for while reading
 """
 
@@ -81,10 +83,18 @@ class TooShortError(InputError):
     """The input is shorter than the 6 s from which an embedding can be made."""
 
 
+class SilentInputError(InputError):
+    """The input holds only silence, which has no embedding."""
+
+
 class LostSourceError(InputError):
     """A live source stalled or dropped its connection; asking again may help."""
 
     retriable: ClassVar[bool] = True
+
+
+class EventError(MonitorError):
+    """A play that cannot be told as an event."""
 
 
 class StoppedError(MonitorError):
