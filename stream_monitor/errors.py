@@ -6,6 +6,7 @@ It knows nothing of how errors are shown: the command line prints `str(error)` a
     ├── SettingsError                exit 2: the caller must change something before any work is done
     │   ├── SourceError              a SOURCE on the command line that cannot be used
     │   ├── DuplicateIdError         two inputs with one ID
+    │   ├── ConfigError              the configuration: unreadable, an unknown key, a bad value
     │   ├── CalibrationError         the weights' confidence parameters are of another version
     │   └── MetadataError            the metadata CSV: unreadable, a missing column, a broken row, two equal ids
     ├── InputError                   exit 1: one input failed, the others go on
@@ -18,6 +19,8 @@ It knows nothing of how errors are shown: the command line prints `str(error)` a
     │   ├── SilentInputError         nothing but silence: nothing can be enrolled or looked for
     │   └── LostSourceError          retriable: a live source stalled or dropped
     ├── EventError                   exit 1: a play that cannot be told as an event (a number that is not finite)
+    ├── SinkError                    events cannot be written: a full disk, a reader that has gone
+    ├── BackpressureError            retriable: the pipeline took nothing for so long that a source gave up
     └── StoppedError                 a stop was asked for while reading
 """
 
@@ -101,3 +104,17 @@ class StoppedError(MonitorError):
     """A stop was asked for while an input was being read."""
 
     exit_code: ClassVar[int] = 130
+
+
+class ConfigError(SettingsError):
+    """The configuration is unreadable, has an unknown key, or a value that is not allowed."""
+
+
+class SinkError(MonitorError):
+    """Events cannot be written where they should go."""
+
+
+class BackpressureError(MonitorError):
+    """The pipeline took no audio for longer than a source may wait."""
+
+    retriable: ClassVar[bool] = True

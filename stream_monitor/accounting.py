@@ -1,0 +1,215 @@
+"""Where a stream's time went: matched, unmatched, silence, no signal; so that 'no plays' differs from 'stream down'.
+
+One account per stream and epoch. It is told block levels, gaps and play changes, and gives a status for each stretch
+of stream time and at the end. Stream time only, never the wall clock. It knows nothing of audio or of how a play is
+found. Speech and unknown music are not told apart: both are 'unmatched'.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from encoder.grid import SAMPLE_RATE
+from stream_monitor.level import BlockLevel
+from stream_monitor.plays import PlayChange
+from stream_monitor.segments import StreamKey
+
+Interval = tuple[int, int]
+
+State = Literal["running", "ended", "interrupted", "failed", "reconnected", "idle"]
+
+
+class AccountingConfig(BaseModel):
+    """What counts as silence, and how often a stream that goes on is reported."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    silence_dbfs: float = Field(default=-60.0, ge=-120.0, le=0.0)
+    """Half seconds below this level are silence."""
+    status_every_s: int = Field(default=3600, ge=60)
+    """Stream time after which a stream that goes on gets a status of its own; each second is in one status only."""
+
+
+def epoch_samples(one: StreamKey, other: StreamKey) -> int:
+    """Samples from the start of one epoch to that of another one of the same stream."""
+    return (other.epoch - one.epoch) * SAMPLE_RATE // 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamStatus:
+    """One stretch [start_sample, end_sample) of a stream and what it was, in samples."""
+
+    stream: StreamKey
+    state: State
+    reason: str
+    """For people: why the stretch ended here."""
+    start_sample: int
+    end_sample: int
+    matched_samples: int
+    unmatched_samples: int
+    silence_samples: int
+    no_signal_samples: int
+    clipped_samples: int
+
+    @property
+    def monitored_samples(self) -> int:
+        """What there was to hear: everything but the stretches without signal."""
+        return self.end_sample - self.start_sample - self.no_signal_samples
+
+
+@dataclass(kw_only=True, slots=True)
+class AccountState:
+    """Everything that an account remembers of the present stretch."""
+
+    start_sample: int | None = None
+    """None before the first sample."""
+    clipped_samples: int = 0
+    silent: list[Interval] = field(default_factory=list)
+    gaps: list[Interval] = field(default_factory=list)
+    plays: dict[tuple[int, str, int], tuple[int, int, bool]] = field(default_factory=dict)
+    """(epoch, track id, first chunk) to start, end and whether the play is still open."""
+
+
+class StreamAccount:
+    """The account of one stream in one epoch."""
+
+    def __init__(self, stream: StreamKey, config: AccountingConfig | None = None) -> None:
+        self.stream = stream
+        config = config or AccountingConfig()
+        self._silent_square = 10.0 ** (config.silence_dbfs / 10.0)
+        self._every_samples = config.status_every_s * SAMPLE_RATE
+        self.state = AccountState()
+
+    def joined(self, sample: int) -> None:
+        """The stream's audio begins here; only the first call counts."""
+        if self.state.start_sample is None:
+            self.state.start_sample = sample
+
+    def heard(self, level: BlockLevel) -> None:
+        """A block was heard."""
+        self.state.clipped_samples += level.clipped_samples
+        for start, end, mean_square in level.cells():
+            if mean_square < self._silent_square:
+                _append(self.state.silent, (start, end))
+
+    def gap(self, start_sample: int, end_sample: int) -> None:
+        """There was no signal in [start_sample, end_sample)."""
+        _append(self.state.gaps, (start_sample, end_sample))
+
+    def played(self, change: PlayChange) -> None:
+        """A play opened, moved, ended or was taken back."""
+        key = (change.stream.epoch, change.track.track_id, change.first_chunk)
+        # A play keeps the clock of the epoch in which it opened.
+        shift = epoch_samples(change.stream, self.stream)
+        if change.status == "retracted":
+            self.state.plays.pop(key, None)
+        else:
+            self.state.plays[key] = (
+                change.start_sample - shift,
+                change.end_sample - shift,
+                change.status != "final",
+            )
+
+    def period(self, now_sample: int) -> StreamStatus | None:
+        """The status of a whole period, once stream time has passed its end; None before."""
+        start = self.state.start_sample
+        if start is None or now_sample < start + self._every_samples:
+            return None
+        return self._settle(start + self._every_samples, "running", "period")
+
+    def close(self, end_sample: int, state: State, reason: str) -> StreamStatus:
+        """The status of what was left up to the end of the stream."""
+        return self._settle(end_sample, state, reason)
+
+    def snapshot(self) -> AccountState:
+        """A copy of everything that the account remembers."""
+        return copy.deepcopy(self.state)
+
+    def restore(self, state: AccountState) -> None:
+        """Goes on from a snapshot."""
+        self.state = copy.deepcopy(state)
+
+    def _settle(self, end: int, state: State, reason: str) -> StreamStatus:
+        """Counts up to `end` and keeps what lies behind it."""
+        own = self.state
+        start = end if own.start_sample is None else min(own.start_sample, end)
+        whole = [(start, end)]
+        gaps = _common(_union(own.gaps), whole)
+        matched = _common(_union((s, e) for s, e, _ in own.plays.values()), _without(whole, gaps))
+        silent = _without(_common(_union(own.silent), _without(whole, gaps)), matched)
+        rest = end - start - _total(gaps) - _total(matched) - _total(silent)
+        status = StreamStatus(
+            stream=self.stream,
+            state=state,
+            reason=reason,
+            start_sample=start,
+            end_sample=end,
+            matched_samples=_total(matched),
+            unmatched_samples=rest,
+            silence_samples=_total(silent),
+            no_signal_samples=_total(gaps),
+            clipped_samples=own.clipped_samples,
+        )
+        self.state = AccountState(
+            start_sample=end,
+            silent=[each for each in own.silent if each[1] > end],
+            gaps=[each for each in own.gaps if each[1] > end],
+            plays={key: play for key, play in own.plays.items() if play[2] or play[1] > end},
+        )
+        return status
+
+
+def _append(intervals: list[Interval], new: Interval) -> None:
+    """Adds an interval at the end of a list, joined with the last one where they touch."""
+    if intervals and intervals[-1][1] >= new[0] >= intervals[-1][0]:
+        intervals[-1] = (intervals[-1][0], max(intervals[-1][1], new[1]))
+    else:
+        intervals.append(new)
+
+
+def _union(intervals: Iterable[Interval]) -> list[Interval]:
+    """The same samples as disjoint intervals in order."""
+    joined: list[Interval] = []
+    for each in sorted(intervals):
+        if each[1] > each[0]:
+            _append(joined, each)
+    return joined
+
+
+def _common(one: list[Interval], other: list[Interval]) -> list[Interval]:
+    """Samples that are in both of two lists of disjoint intervals in order."""
+    found: list[Interval] = []
+    i = j = 0
+    while i < len(one) and j < len(other):
+        start, end = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
+        if start < end:
+            found.append((start, end))
+        if one[i][1] < other[j][1]:
+            i += 1
+        else:
+            j += 1
+    return found
+
+
+def _without(one: list[Interval], other: list[Interval]) -> list[Interval]:
+    """Samples of `one` that are not in `other`, both disjoint and in order."""
+    left: list[Interval] = []
+    for start, end in one:
+        for hole_start, hole_end in other:
+            if hole_end <= start or hole_start >= end:
+                continue
+            if hole_start > start:
+                left.append((start, hole_start))
+            start = hole_end
+        if start < end:
+            left.append((start, end))
+    return left
+
+
+def _total(intervals: list[Interval]) -> int:
+    return sum(end - start for start, end in intervals)
