@@ -10,8 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from encoder.cqt import BINS_PER_OCTAVE, F_MIN
-from encoder.errors import AudioShapeError, MissingPackageError
+from encoder.cqt import BINS_PER_OCTAVE, F_MIN, check_window
+from encoder.errors import MissingPackageError
 from encoder.grid import BINS, HOP, SAMPLE_RATE
 
 
@@ -63,13 +63,7 @@ class ReferenceConstantQ(nn.Module):
         Raises:
             AudioShapeError: not float32, not two-dimensional, or shorter than one frame's support.
         """
-        if wave_BS.ndim != 2 or wave_BS.dtype != torch.float32:
-            raise AudioShapeError(f"need float32 samples [batch, samples], got {wave_BS.dtype} {tuple(wave_BS.shape)}")
-        frames = (wave_BS.shape[1] - 1 - 2 * self.support_samples) // HOP + 1
-        if frames < 1:
-            raise AudioShapeError(
-                f"{wave_BS.shape[1]} samples are too few: one frame needs {2 * self.support_samples + 1}"
-            )
+        frames = check_window(wave_BS, self.support_samples)
         # nnAudio centres its first frame on half its kernel's width, which is larger than the support.
         half = int(self._transform.kernel_width) // 2
         padded = nn.functional.pad(wave_BS, (half - self.support_samples, half - self.support_samples))
