@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stream_monitor.errors import CalibrationError
-from stream_monitor.matcher import WindowNull
+from stream_monitor.window_score import WindowNull
 
 CALIBRATION_KEY = "confidence"
 """Where `calibration.json` of the weights keeps it."""

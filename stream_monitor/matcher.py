@@ -24,21 +24,12 @@ from index.maxmean import window_scores_table
 from index.protocol import Index, Neighbours, SimilarityTable
 from stream_monitor.evidence import WINDOW_CHUNKS, Candidate, ChunkEvidence, EmbeddedChunk
 from stream_monitor.segments import StreamKey
-from stream_monitor.window_score import PathConfig, best_path, ordered_scores
+from stream_monitor.window_score import PathConfig, WindowNull, best_path, ordered_scores
 
 Float32Array = NDArray[np.float32]
 
 COHORT_NEAREST = 20
 """A chunk's level in the cohort is the mean similarity of this many nearest members."""
-
-
-class WindowNull(BaseModel):
-    """Ordered score of the best false track of a chunk, per window of M = 1 … 5 chunks: cosines above the cohort."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    mean: tuple[float, float, float, float, float] = (0.04, -0.01, -0.03, -0.045, -0.055)
-    deviation: tuple[float, float, float, float, float] = (0.06, 0.05, 0.045, 0.042, 0.04)
 
 
 class MatcherConfig(BaseModel):

@@ -195,6 +195,7 @@ class OpenPlay:
             status=status,
             reason=reason,
             confidence=confidence,
+            features=self.features,
             score=self.score,
             match_type=self.match_type,
             start_sample=start - self.origin_sample,

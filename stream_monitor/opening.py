@@ -122,6 +122,7 @@ class Opening:
                     outcome="rejected",
                     reason=f"confidence below {self.calibration.open_confidence:g}",
                     confidence=confidence,
+                    features=play.features,
                 )
             )
         leads, siblings = self._one_a_work(proposed)
@@ -280,6 +281,7 @@ class Opening:
                         outcome="rejected",
                         reason=f"another recording of the work of track {lead.track.track_key}, which is surer",
                         confidence=self.calibration.confidence(play.features),
+                        features=play.features,
                     )
                 )
         return tuple(leads.values()), tuple(siblings)

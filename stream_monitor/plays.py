@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from stream_monitor.confidence import PlayFeatures
 from stream_monitor.evidence import MatchType
 from stream_monitor.segments import StreamKey
 
@@ -52,6 +53,8 @@ class PlayChange:
     reason: str
     """Why this revision was made, for people and logs."""
     confidence: float
+    features: PlayFeatures
+    """What the confidence rests on; not part of the event."""
     score: float
     """Best MaxMean of a window of the play."""
     match_type: MatchType
@@ -76,6 +79,8 @@ class Decision:
     outcome: Literal["kept", "rejected"]
     reason: str
     confidence: float | None = None
+    features: PlayFeatures | None = None
+    """Of what was weighed, for calibration."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

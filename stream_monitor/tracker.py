@@ -226,7 +226,11 @@ class Tracker:
                 reason = f"weaker than the open play of track {stronger[0]} over the same stretch"
                 step.decisions.append(
                     Decision(
-                        track_key=proposal.track.track_key, outcome="rejected", reason=reason, confidence=confidence
+                        track_key=proposal.track.track_key,
+                        outcome="rejected",
+                        reason=reason,
+                        confidence=confidence,
+                        features=proposal.features,
                     )
                 )
                 continue

@@ -33,6 +33,15 @@ class PathConfig(BaseModel):
     """Cosine taken off at an edge."""
 
 
+class WindowNull(BaseModel):
+    """Ordered score of the best false track of a chunk, per window of M = 1 … 5 chunks: cosines above the cohort."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: tuple[float, float, float, float, float] = (0.04, -0.01, -0.03, -0.045, -0.055)
+    deviation: tuple[float, float, float, float, float] = (0.06, 0.05, 0.045, 0.042, 0.04)
+
+
 def step_range(hops: float) -> tuple[int, int]:
     """Fewest and most positions that a path may move while `hops` times 10 s go by: half to double the tempo."""
     return max(0, int(np.ceil(hops / 2.0 - 0.5))), int(np.floor(2.0 * hops + 0.5))
