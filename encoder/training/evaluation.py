@@ -1,0 +1,138 @@
+"""Scores an embedding as a search engine: mean average precision, rank of the first hit, top-1, by query length.
+
+Two sources of test data: drawn views of songs (quick, while training), and chunks of any origin given by the caller,
+e.g. rendered audio through the real CQT. Knows nothing of losses or optimisers.
+
+Shapes: Q queries, R tracks, N embeddings of a track, M embeddings of a query, D embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoder.errors import EncoderError
+from encoder.training.augment import CHUNK_S, DrawnSong, ViewRequest, draw_views
+
+Array = NDArray[np.float32]
+EmbedMeans = Callable[[Array], Array]
+"""Averaged magnitudes [V, 84, T] to unit vectors [V, D]."""
+
+
+class ScoreError(EncoderError):
+    """Scores that cannot be ranked: not finite, or no right answer for a query."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetrievalScore:
+    """How well queries found their works.
+
+    Attributes:
+        queries: Number of queries.
+        mean_average_precision: mAP over all right tracks of each query.
+        mean_rank_first: MR1, mean rank of the first right track; 1 is best.
+        mean_reciprocal_rank: Mean of 1 / rank of the first right track.
+        top1: Share of the queries whose first track is right.
+    """
+
+    queries: int
+    mean_average_precision: float
+    mean_rank_first: float
+    mean_reciprocal_rank: float
+    top1: float
+
+    def rounded(self) -> dict[str, float]:
+        """As plain numbers for a log or a card."""
+        return {name: round(value, 4) for name, value in asdict(self).items()}
+
+
+def score_ranking(similarity_QR: Array, right_QR: NDArray[np.bool_]) -> RetrievalScore:
+    """Scores rankings by similarity; ties count against the query.
+
+    Args:
+        similarity_QR: Higher is more alike; −inf leaves a track out (the query's own recording, say).
+        right_QR: True where the track is of the query's work.
+
+    Raises:
+        ScoreError: If a similarity is NaN or +inf, or a query has no right track.
+    """
+    if np.isnan(similarity_QR).any() or np.isposinf(similarity_QR).any():
+        raise ScoreError("similarities are not finite; the network has diverged")
+    right_QR = right_QR & np.isfinite(similarity_QR)
+    if not right_QR.any(axis=1).all():
+        raise ScoreError(f"{int((~right_QR.any(axis=1)).sum())} of {len(right_QR)} queries have no right track")
+    precision, first = [], []
+    for similarity_R, right_R in zip(similarity_QR, right_QR, strict=True):
+        # A wrong track as alike as a right one goes before it.
+        order = np.lexsort((right_R, -similarity_R))
+        ranks = np.flatnonzero(right_R[order]) + 1
+        precision.append(float(np.mean(np.arange(1, len(ranks) + 1) / ranks)))
+        first.append(int(ranks[0]))
+    ranks_Q = np.array(first)
+    return RetrievalScore(
+        queries=len(ranks_Q),
+        mean_average_precision=float(np.mean(precision)),
+        mean_rank_first=float(ranks_Q.mean()),
+        mean_reciprocal_rank=float((1 / ranks_Q).mean()),
+        top1=float((ranks_Q == 1).mean()),
+    )
+
+
+def max_mean(query_MD: Array, track_ND: Array) -> float:
+    """MaxMean of ByteCover3 (eq. 1 and 2): the mean of the best cosines, the side with fewer embeddings first."""
+    similarity_MN = query_MD @ track_ND.T
+    rows, columns = similarity_MN.shape
+    return float(similarity_MN.max(axis=1 if rows <= columns else 0).mean())
+
+
+def similarity_table(queries: Sequence[Array], tracks: Sequence[Array]) -> Array:
+    """MaxMean of each query [M, D] against each track [N, D]: [Q, R]; −1 where a side is empty."""
+    table_QR = np.full((len(queries), len(tracks)), -1.0, np.float32)
+    for q, query_MD in enumerate(queries):
+        for r, track_ND in enumerate(tracks):
+            if len(query_MD) and len(track_ND):
+                table_QR[q, r] = max_mean(query_MD, track_ND)
+    return table_QR
+
+
+def score_drawn(
+    songs: Sequence[DrawnSong],
+    embed: EmbedMeans,
+    *,
+    average_frames: int,
+    speech_FN: Array,
+    lengths_s: Sequence[float] = (20.0, 6.0),
+    seed: int = 7,
+) -> dict[str, RetrievalScore]:
+    """Scores drawn versions: one chunk at full difficulty against whole songs drawn plainly, by query length.
+
+    Args:
+        songs: Works that training does not see.
+        embed: Averaged magnitudes to embeddings.
+        average_frames: CQT frames per averaged frame.
+        speech_FN: Talk for some queries.
+        lengths_s: Query lengths, at most 20 s.
+        seed: Decides places and versions.
+    """
+    rng = np.random.default_rng(seed)
+    frame_s = CHUNK_S / (861 // average_frames)
+    tracks: list[Array] = []
+    queries: list[ViewRequest] = []
+    for song in songs:
+        starts = np.arange(0.0, max(1.0, song.duration_s - CHUNK_S / 2), CHUNK_S / 2)
+        chunks = [ViewRequest(song=song, start_s=float(start), seed=int(rng.integers(1, 2**31))) for start in starts]
+        plain = draw_views(chunks, difficulty=0.05, average_frames=average_frames, speech_FN=speech_FN[:, :0])
+        tracks.append(embed(plain))
+        start_s = float(rng.uniform(0.0, max(0.0, song.duration_s - CHUNK_S)))
+        queries.append(ViewRequest(song=song, start_s=start_s, seed=int(rng.integers(1, 2**31))))
+    mean_QFT = draw_views(queries, difficulty=1.0, average_frames=average_frames, speech_FN=speech_FN)
+    right_QR = np.eye(len(songs), dtype=np.bool_)
+    scores: dict[str, RetrievalScore] = {}
+    for length_s in lengths_s:
+        frames = max(8, round(length_s / frame_s))
+        emb_QD = embed(mean_QFT[:, :, :frames])
+        scores[f"{length_s:g}s"] = score_ranking(similarity_table([row[None] for row in emb_QD], tracks), right_QR)
+    return scores
