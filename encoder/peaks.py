@@ -1,10 +1,10 @@
 """Spectral peaks of CQT frames: the points of a recording that survive codecs, equalisers and speech.
 
 A peak is the loudest cell of its neighbourhood (± 8 frames, ± 2 bins) that stands out of what the same bin held
-just before. Each second of the stream's own grid (43 frames) gives at most two peaks in each of four pitch bands, so that
-no band, and no voice over the music, takes all places. A peak depends on the frames within a fixed distance only:
-pieces join to the same array however the audio was cut, but for the ends of a stream, where the missing frames
-count as absent. Gain does not matter. It knows nothing of catalogues or of how peaks are matched.
+just before. Each second of the stream's own grid (43 frames) gives at most two peaks in each of four pitch bands,
+so that no band, and no voice over the music, takes all places. A peak depends on the frames within a fixed
+distance only: pieces join to the same array however the audio was cut, but for the ends of a stream, where the
+missing frames count as absent. Gain does not matter. It knows nothing of catalogues or of how peaks are matched.
 """
 
 from typing import Final
@@ -31,7 +31,7 @@ FLOOR_MAGNITUDE: Final = 1e-5
 """Quieter cells (about 94 dB below full scale) are no peaks."""
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _pick(
     magnitude_TF: NDArray[np.float32], first_frame: int, start: int, end: int, packed_n: NDArray[np.uint32]
 ) -> int:

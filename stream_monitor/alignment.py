@@ -1,32 +1,58 @@
-"""Where exactly a play lies: a stretch of stream placed on a catalogue track by chroma and by spectral peaks.
+"""Where exactly a play lies: a stretch of stream placed on a catalogue track by its pitch classes.
 
-`align` works for every version (other key, tempo, instruments), `same_recording` for the recording itself. Pure
-functions of arrays: this module knows nothing of catalogues, embeddings, trackers or events. Positions are samples
-at 22,050 Hz, half-open, on the stream's and on the track's clock.
+It works for every version of a work (other key, tempo, instruments); whether the version is the recording itself
+is for `stream_monitor.recording` to say. Pure functions of arrays: this module knows nothing of catalogues, embeddings,
+trackers or events. Positions are samples at 22,050 Hz, half-open, on the stream's and on the track's own clock.
+Reasons and measurements: docs/decisions/0009-alignment.md.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_monitor.chroma import FEATURE_HOP_SAMPLES, PITCH_CLASSES, Features, feature_of, features, sample_of
+from stream_monitor.local_alignment import best_path, best_score
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Features:
-    """What `align` needs of one sketch; made once per track by `features` and worth keeping."""
+__all__ = ["Alignment", "AlignmentConfig", "Anchor", "Features", "Stretch", "align", "features", "strengths"]
 
-    first_row: int
-    chroma_NP: NDArray[np.float32]
+FloatNM = NDArray[np.float32]
+
+LOWEST_TEMPO: Final = 0.7
+HIGHEST_TEMPO: Final = 1.45
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlignmentConfig:
+    """Prices of the local alignment, in units of similarity (-1 to 1 a feature row); chosen on validation works."""
+
+    threshold: float = 0.35
+    """A place must be this much more similar than the means of its row and column to earn anything."""
+    floor: float = -0.6
+    """The most that one place can cost."""
+    bend: float = 0.1
+    """Price of a step off the diagonal."""
+    jump: float = 12.0
+    """Price of going on at another place of the track."""
+    wait: float = 0.05
+    """Price of each feature row (0.19 s) that a jump leaves out."""
+    turn: float = 4.0
+    """Evidence that parts a gap from the music around it."""
+    gap_samples: int = 4 * 22_050
+    """Shorter gaps are not reported."""
+    scan_rows: int = 2
+    """Feature rows per row of the search over the twelve transpositions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Anchor:
     """An expected place: stream sample and track sample that belong together, give or take `half_width_samples`.
 
-    Away from it the band widens with the tempi that are possible.
+    Away from it the band widens with the tempi that are possible, 0.7 to 1.45.
     """
 
     stream_sample: int
@@ -35,67 +61,192 @@ class Anchor:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Alignment:
-    """One stretch of stream that follows one stretch of a track."""
+class Stretch:
+    """A piece of stream and the piece of track that it follows, without jump or gap."""
 
     stream_start_sample: int
     stream_end_sample: int
     track_start_sample: int
+    track_end_sample: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alignment:
+    """One appearance of a track in a stream."""
+
+    stream_start_sample: int
+    stream_end_sample: int
+    track_start_sample: int
+    """Where in the track the play begins: the first stretch's start (jumps may lead to earlier places)."""
     track_end_sample: int
     transposition_semitones: int
     """Stream relative to track, -6 to 5."""
     tempo_ratio: float
     """Above 1: the stream is faster."""
-    strength: float
-    """How far the score lies above what chance gives, in standard deviations of the other transpositions' scores."""
-    similarity: float
-    """Mean similarity of the matched places, 0 to 1."""
     score: float
-    """Sum of the local alignment: about the matched seconds times how much better than chance they are."""
+    """Of the best path without jumps, over all stretches of the stream: grows with length and similarity."""
+    strength: float
+    """`score` less the score of the next best transposition: what nothing but this work explains."""
+    similarity: float
+    """Mean similarity of the matched places, -1 to 1."""
+    stretches: tuple[Stretch, ...]
+    """Its parts in stream order, one or more."""
     gaps: tuple[tuple[int, int], ...]
     """Stretches of the stream (samples) inside the play that do not follow the track, 4 s and longer."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordingMatch:
-    """What spectral peaks say: how much of the stream's stretch is the track's own recording."""
-
-    match_type: Literal["recording", "version"]
-    stream_start_sample: int
-    stream_end_sample: int
-    """First and last matched peak."""
-    track_start_sample: int
-    track_end_sample: int
-    tempo_ratio: float
-    transposition_semitones: int
-    matched: int
-    """Peaks of the stream that meet one of the track on the line."""
-    share: float
-    """Matched over all the stream's peaks between start and end."""
-    significance: float
-    """-log10 of the probability that chance gives as many."""
+    @property
+    def matched_samples(self) -> int:
+        """Stream time that follows the track."""
+        return sum(part.stream_end_sample - part.stream_start_sample for part in self.stretches)
 
 
-def features(sketch_NF: NDArray[np.uint8], first_row: int = 0) -> Features:
-    """Chroma features of a sketch whose first row is `first_row`."""
-    raise NotImplementedError
+DEFAULT: Final = AlignmentConfig()
 
 
 def align(
-    stream: Features, track: Features, *, anchor: Anchor | None = None, transposition_semitones: int | None = None
-) -> Alignment | None:
-    """Best local alignment of a stretch of stream with a track; None where nothing fits better than chance."""
-    raise NotImplementedError
-
-
-def same_recording(
-    stream_peaks_n: NDArray[np.uint32],
-    track_peaks_n: NDArray[np.uint32],
+    stream: Features,
+    track: Features,
     *,
-    stream_span: tuple[int, int] | None = None,
-) -> RecordingMatch | None:
-    """Looks for the track's own recording in the stream's peaks (those within `stream_span`, samples, if given).
+    anchor: Anchor | None = None,
+    transposition_semitones: int | None = None,
+    config: AlignmentConfig = DEFAULT,
+) -> Alignment | None:
+    """Places a stretch of stream on a track.
 
-    None where the peaks show no common line at all.
+    Args:
+        stream: Features of some stretch of the stream, up to about 10 minutes.
+        track: Features of the whole track.
+        anchor: Where the two are believed to meet; makes it cheaper and keeps it from other repeats.
+        transposition_semitones: Use this one (then `strength` still compares it with the others).
+        config: Prices.
+
+    Returns:
+        The best local alignment; None where nothing rises above the threshold at all. A result says where the best
+        place is, and `strength` how far to believe it.
     """
-    raise NotImplementedError
+    if len(stream.chroma_NGP) < 8 or len(track.chroma_NGP) < 8:
+        return None
+    score_12 = strengths(stream, track, anchor=anchor, config=config)
+    best = int(np.argmax(score_12)) if transposition_semitones is None else transposition_semitones % PITCH_CLASSES
+    others = np.delete(score_12, best)
+    similarity_NM, row_N, column_M = _similarity(stream.chroma_NGP, track.chroma_NGP, best)
+    low_N, high_N = _band(stream, track, anchor, 1)
+    total, path_P2 = best_path(
+        similarity_NM, row_N + config.threshold, column_M, low_N, high_N, config.floor, config.bend, config.jump,
+        config.wait,
+    )  # fmt: skip
+    if total <= 0.0 or len(path_P2) < 2:
+        return None
+    gain_P = similarity_NM[path_P2[:, 0], path_P2[:, 1]] - row_N[path_P2[:, 0]] - column_M[path_P2[:, 1]]
+    matched_P = _matched(np.maximum(gain_P - config.threshold, config.floor), config.turn)
+    stretches = _stretches(path_P2, matched_P, stream.first, track.first)
+    if not stretches:
+        return None
+    track_time = sum(part.track_end_sample - part.track_start_sample for part in stretches)
+    stream_time = sum(part.stream_end_sample - part.stream_start_sample for part in stretches)
+    gaps = tuple(
+        (left.stream_end_sample, right.stream_start_sample)
+        for left, right in pairwise(stretches)
+        if right.stream_start_sample - left.stream_end_sample >= config.gap_samples
+    )
+    return Alignment(
+        stream_start_sample=stretches[0].stream_start_sample,
+        stream_end_sample=stretches[-1].stream_end_sample,
+        track_start_sample=stretches[0].track_start_sample,
+        track_end_sample=stretches[-1].track_end_sample,
+        transposition_semitones=(best + 6) % PITCH_CLASSES - 6,
+        tempo_ratio=track_time / stream_time,
+        score=float(score_12[best]),
+        strength=float(score_12[best] - others.max()),
+        similarity=float(similarity_NM[path_P2[matched_P, 0], path_P2[matched_P, 1]].mean()),
+        stretches=tuple(stretches),
+        gaps=gaps,
+    )
+
+
+def strengths(
+    stream: Features, track: Features, *, anchor: Anchor | None = None, config: AlignmentConfig = DEFAULT
+) -> NDArray[np.float64]:
+    """Scores [12] of the best path without jumps for each transposition of the stream, 0 to 11 semitones up."""
+    step = config.scan_rows
+    stream_NGP, track_NGP = stream.chroma_NGP[::step], track.chroma_NGP[::step]
+    low_N, high_N = _band(stream, track, anchor, step)
+    score_12 = np.zeros(PITCH_CLASSES)
+    for semitones in range(PITCH_CLASSES):
+        similarity_NM, row_N, column_M = _similarity(stream_NGP, track_NGP, semitones)
+        score_12[semitones] = best_score(
+            similarity_NM, row_N + config.threshold, column_M, low_N, high_N, config.floor, config.bend
+        )
+    return score_12
+
+
+def _similarity(
+    stream_NGP: FloatNM, track_NGP: FloatNM, semitones: int
+) -> tuple[FloatNM, NDArray[np.float32], NDArray[np.float32]]:
+    """Similarities [n, m] of the stream moved down by `semitones`, and half the means of its rows and columns.
+
+    Less these means, a chord that all of the track is full of counts for little, and a key alone for nothing.
+    """
+    moved_NK = np.roll(stream_NGP, -semitones, axis=2).reshape(len(stream_NGP), -1)
+    track_MK = track_NGP.reshape(len(track_NGP), -1)
+    similarity_NM = moved_NK @ track_MK.T
+    row_N = np.float32(0.5) * (moved_NK @ track_MK.mean(axis=0))
+    column_M = np.float32(0.5) * (track_MK @ moved_NK.mean(axis=0))
+    return similarity_NM, row_N, column_M
+
+
+def _band(
+    stream: Features, track: Features, anchor: Anchor | None, step: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """First and past-the-end track row of each stream row, both in steps of `step` feature rows."""
+    rows = -(-len(stream.chroma_NGP) // step)
+    columns = -(-len(track.chroma_NGP) // step)
+    if anchor is None:
+        return np.zeros(rows, np.int32), np.full(rows, columns, np.int32)
+    distance_N = np.arange(rows) - (feature_of(anchor.stream_sample) - stream.first) / step
+    centre = (feature_of(anchor.track_sample) - track.first) / step
+    half = anchor.half_width_samples / FEATURE_HOP_SAMPLES / step
+    slow_N, fast_N = distance_N * LOWEST_TEMPO, distance_N * HIGHEST_TEMPO
+    low_N = np.floor(centre - half + np.minimum(slow_N, fast_N))
+    high_N = np.ceil(centre + half + np.maximum(slow_N, fast_N)) + 1
+    return np.clip(low_N, 0, columns).astype(np.int32), np.clip(high_N, 0, columns).astype(np.int32)
+
+
+def _matched(gain_P: NDArray[np.float32], turn: float) -> NDArray[np.bool_]:
+    """Which cells of a path follow the track: the likeliest two states along it, each change at the price `turn`."""
+    follows, leaves = 0.0, -turn
+    came_P2 = np.zeros((len(gain_P), 2), np.int8)
+    for p, gain in enumerate(gain_P):
+        came_P2[p, 0] = 0 if follows >= leaves - turn else 1
+        came_P2[p, 1] = 1 if leaves >= follows - turn else 0
+        follows, leaves = max(follows, leaves - turn) + float(gain), max(leaves, follows - turn)
+    matched_P = np.zeros(len(gain_P), np.bool_)
+    state = 0
+    for p in range(len(gain_P) - 1, -1, -1):
+        matched_P[p] = state == 0
+        state = int(came_P2[p, state])
+    return matched_P
+
+
+def _stretches(
+    path_P2: NDArray[np.int32], matched_P: NDArray[np.bool_], stream_first: int, track_first: int
+) -> list[Stretch]:
+    """Cuts the matched cells of a path at gaps and jumps."""
+    found = []
+    step_Q2 = np.diff(path_P2, axis=0)
+    cut_P = np.ones(len(path_P2) + 1, np.bool_)
+    cut_P[1:-1] = (np.abs(step_Q2).max(axis=1) > 2) | (step_Q2[:, 1] < 0) | (matched_P[1:] != matched_P[:-1])
+    edges = np.flatnonzero(cut_P)
+    for begin, end in pairwise(edges):
+        if not matched_P[begin]:
+            continue
+        first_2, last_2 = path_P2[begin], path_P2[end - 1]
+        found.append(
+            Stretch(
+                stream_start_sample=max(0, sample_of(stream_first + int(first_2[0]) - 0.5)),
+                stream_end_sample=sample_of(stream_first + int(last_2[0]) + 0.5),
+                track_start_sample=max(0, sample_of(track_first + int(first_2[1]) - 0.5)),
+                track_end_sample=sample_of(track_first + int(last_2[1]) + 0.5),
+            )
+        )
+    return found

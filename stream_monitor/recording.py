@@ -1,0 +1,277 @@
+"""Whether a stretch of stream is a track's own recording: spectral peaks that meet on one line of time.
+
+Peaks of both sides that share a bin vote for a line track = ratio × stream + offset, first at the ratio 1, then at
+speeds within 8% (with or without the change of pitch that a faster tape brings). It knows nothing of catalogues,
+chroma or trackers. Positions are samples at 22,050 Hz. Reasons and measurements: docs/decisions/0009-alignment.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from encoder.grid import HOP
+
+PeaksN = NDArray[np.uint32]
+_BINS: Final = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingConfig:
+    """Limits of the match; chosen on validation works."""
+
+    tolerance_frames: int = 1
+    """Peaks this many frames (23 ms) off the line still meet."""
+    highest_speed_change: float = 0.08
+    speed_step: float = 0.002
+    piece_frames: int = 860
+    """Speeds are tried on pieces of this length (20 s), within which a step's error stays under the tolerance."""
+    recording_share: float = 0.5
+    """From this share of met peaks on it is the recording."""
+    recording_log10: float = 12.0
+    """And chance must be at most this improbable."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordingMatch:
+    """What spectral peaks say about a stretch of stream and a track."""
+
+    match_type: Literal["recording", "version"]
+    stream_start_sample: int
+    stream_end_sample: int
+    """First and last peak of the stretch that meets the track."""
+    track_start_sample: int
+    track_end_sample: int
+    tempo_ratio: float
+    """Above 1: the stream is faster."""
+    transposition_semitones: int
+    matched: int
+    """Peaks of the stream, between start and end, that meet one of the track."""
+    share: float
+    """`matched` over all the stream's peaks between start and end."""
+    significance: float
+    """-log10 of the probability of so many by chance."""
+
+
+DEFAULT: Final = RecordingConfig()
+
+
+@njit(cache=True, nogil=True)
+def _votes(
+    stream_frame_n: NDArray[np.int64],
+    stream_bin_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int64],
+    bin_start_B: NDArray[np.int64],
+    ratio: float,
+    low_shift: int,
+    high_shift: int,
+    lowest: int,
+    vote_O: NDArray[np.int32],
+) -> None:
+    """Counts, per offset, the pairs of peaks that share a bin (track peaks sorted by bin, then frame)."""
+    vote_O[:] = 0
+    for n in range(len(stream_frame_n)):
+        place = stream_frame_n[n] * ratio
+        for shift in range(low_shift, high_shift + 1):
+            b = stream_bin_n[n] - shift
+            if b < 0 or b >= len(bin_start_B) - 1:
+                continue
+            for k in range(bin_start_B[b], bin_start_B[b + 1]):
+                offset = round(track_frame_n[k] - place) - lowest
+                if 0 <= offset < len(vote_O):
+                    vote_O[offset] += 1
+
+
+@njit(cache=True, nogil=True)
+def _on_line(
+    stream_frame_n: NDArray[np.int64],
+    stream_bin_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int64],
+    bin_start_B: NDArray[np.int64],
+    ratio: float,
+    offset: float,
+    low_shift: int,
+    high_shift: int,
+    tolerance: float,
+    met_n: NDArray[np.float64],
+) -> None:
+    """For each stream peak the track frame that it meets on the line, or NaN."""
+    for n in range(len(stream_frame_n)):
+        met_n[n] = np.nan
+        place = stream_frame_n[n] * ratio + offset
+        nearest = tolerance + 1e-6
+        for shift in range(low_shift, high_shift + 1):
+            b = stream_bin_n[n] - shift
+            if b < 0 or b >= len(bin_start_B) - 1:
+                continue
+            for k in range(bin_start_B[b], bin_start_B[b + 1]):
+                distance = abs(track_frame_n[k] - place)
+                if distance <= nearest:
+                    nearest = distance
+                    met_n[n] = track_frame_n[k]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    ratio: float
+    offset: float
+    shift: tuple[int, int]
+    votes: int
+
+
+def same_recording(
+    stream_peaks_n: PeaksN,
+    track_peaks_n: PeaksN,
+    *,
+    stream_span: tuple[int, int] | None = None,
+    config: RecordingConfig = DEFAULT,
+) -> RecordingMatch | None:
+    """Looks for the track's own recording in the stream's peaks.
+
+    Args:
+        stream_peaks_n: Peaks of the stream, ascending, as `encoder.peaks` packs them.
+        track_peaks_n: Peaks of the whole track.
+        stream_span: Use the peaks within these samples of the stream only.
+        config: Limits.
+
+    Returns:
+        The best line and what it means; `recording` only where its share and its significance pass both limits.
+        None where there are too few peaks (under 10 on a side) or no line at all.
+    """
+    stream_n = stream_peaks_n.astype(np.int64)
+    frame_n, bin_n = stream_n >> 8, stream_n & 255
+    if stream_span is not None:
+        inside = (frame_n * HOP >= stream_span[0]) & (frame_n * HOP < stream_span[1])
+        frame_n, bin_n = frame_n[inside], bin_n[inside]
+    if len(frame_n) < 10 or len(track_peaks_n) < 10:
+        return None
+    track_n = track_peaks_n.astype(np.int64)
+    order = np.lexsort((track_n >> 8, track_n & 255))
+    track_frame_n, track_bin_n = (track_n >> 8)[order], (track_n & 255)[order]
+    bin_start_B = np.searchsorted(track_bin_n, np.arange(_BINS + 1))
+    origin = int(frame_n[0])
+    frame_n = frame_n - origin
+    best: _Line | None = None
+    for ratio, shift in [(1.0, (0, 0))]:
+        best = _best_line(frame_n, bin_n, track_frame_n, bin_start_B, ratio, shift, best)
+    match = _judge(best, frame_n, bin_n, track_frame_n, bin_start_B, origin, config)
+    if match is not None and match.match_type == "recording":
+        return match
+    piece = frame_n < config.piece_frames
+    best = None
+    steps = round(config.highest_speed_change / config.speed_step)
+    middle = len(frame_n) // 2
+    piece = np.abs(frame_n - frame_n[middle]) <= config.piece_frames // 2
+    for step in range(-steps, steps + 1):
+        ratio = 1.0 + step * config.speed_step
+        pitch = 12.0 * math.log2(ratio)
+        for shift in {(0, 0), (math.floor(pitch + 0.25), math.ceil(pitch - 0.25))}:
+            wide = (min(shift), max(shift))
+            best = _best_line(frame_n[piece], bin_n[piece], track_frame_n, bin_start_B, ratio, wide, best)
+    other = _judge(best, frame_n, bin_n, track_frame_n, bin_start_B, origin, config)
+    if match is None or (other is not None and other.significance > match.significance):
+        return other
+    return match
+
+
+def _best_line(
+    frame_n: NDArray[np.int64],
+    bin_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int64],
+    bin_start_B: NDArray[np.int64],
+    ratio: float,
+    shift: tuple[int, int],
+    best: _Line | None,
+) -> _Line | None:
+    lowest = -int(frame_n[-1] * ratio) - 2
+    vote_O = np.zeros(int(track_frame_n.max()) - lowest + 4, np.int32)
+    _votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio, shift[0], shift[1], lowest, vote_O)
+    near_O = vote_O.copy()
+    near_O[1:] += vote_O[:-1]
+    near_O[:-1] += vote_O[1:]
+    at = int(np.argmax(near_O))
+    votes = int(near_O[at])
+    if best is not None and votes <= best.votes:
+        return best
+    return _Line(ratio=ratio, offset=float(at + lowest), shift=shift, votes=votes)
+
+
+def _judge(
+    line: _Line | None,
+    frame_n: NDArray[np.int64],
+    bin_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int64],
+    bin_start_B: NDArray[np.int64],
+    origin: int,
+    config: RecordingConfig,
+) -> RecordingMatch | None:
+    """Refines a line by least squares, finds where along the stream it holds, and weighs it against chance."""
+    if line is None or line.votes < 4:
+        return None
+    ratio, offset = line.ratio, line.offset
+    met_n = np.empty(len(frame_n))
+    for tolerance in (2.5, 2.0, float(config.tolerance_frames)):
+        _on_line(frame_n, bin_n, track_frame_n, bin_start_B, ratio, offset, *line.shift, tolerance, met_n)
+        met = np.isfinite(met_n)
+        if met.sum() < 4:
+            return None
+        if line.ratio != 1.0:
+            ratio, offset = (float(x) for x in np.polyfit(frame_n[met], met_n[met], 1))
+        else:
+            offset = float(np.median(met_n[met] - frame_n[met]))
+    _on_line(
+        frame_n, bin_n, track_frame_n, bin_start_B, ratio, offset, *line.shift, config.tolerance_frames + 0.5, met_n
+    )
+    met = np.isfinite(met_n)
+    if met.sum() < 4:
+        return None
+    first, last = _held(met)
+    inside = slice(first, last + 1)
+    matched, total = int(met[inside].sum()), last + 1 - first
+    density_n = np.diff(bin_start_B)[np.clip(bin_n[inside] - line.shift[0], 0, _BINS - 1)] / max(
+        1.0, float(track_frame_n.max() - track_frame_n.min())
+    )
+    chance = float(
+        np.mean(1.0 - np.exp(-density_n * (2 * config.tolerance_frames + 1) * (1 + line.shift[1] - line.shift[0])))
+    )
+    significance = _log10_binomial(matched, total, max(chance, 1e-4))
+    share = matched / total
+    recording = share >= config.recording_share and significance >= config.recording_log10
+    start, end = int(frame_n[first]), int(frame_n[last])
+    return RecordingMatch(
+        match_type="recording" if recording else "version",
+        stream_start_sample=(start + origin) * HOP,
+        stream_end_sample=(end + origin) * HOP,
+        track_start_sample=max(0, round((start * ratio + offset) * HOP)),
+        track_end_sample=max(0, round((end * ratio + offset) * HOP)),
+        tempo_ratio=ratio,
+        transposition_semitones=round(sum(line.shift) / 2),
+        matched=matched,
+        share=share,
+        significance=significance,
+    )
+
+
+def _held(met: NDArray[np.bool_]) -> tuple[int, int]:
+    """First and last peak of the stretch in which most peaks meet: the run of the greatest sum of +1 and -0.3."""
+    sum_n = np.concatenate(([0.0], np.cumsum(np.where(met, 1.0, -0.3))))
+    lowest_n = np.minimum.accumulate(sum_n)
+    end = int(np.argmax(sum_n - lowest_n))
+    begin = int(np.argmin(sum_n[: end + 1]))
+    return begin, max(begin, end - 1)
+
+
+def _log10_binomial(matched: int, total: int, chance: float) -> float:
+    """-log10 of the probability of at least `matched` of `total` at `chance` each (Chernoff's bound), 0 or more."""
+    share = matched / total
+    if share <= chance:
+        return 0.0
+    if share >= 1.0:
+        return -total * math.log10(chance)
+    divergence = share * math.log(share / chance) + (1.0 - share) * math.log((1.0 - share) / (1.0 - chance))
+    return total * divergence / math.log(10.0)
