@@ -26,9 +26,9 @@ import numpy as np
 import structlog
 from av.audio.fifo import AudioFifo
 from av.error import FFmpegError
-from encoder.resample import StreamingResampler
 
 from encoder.grid import SAMPLE_RATE
+from encoder.resample import StreamingResampler
 from stream_monitor.decode_errors import error_of
 from stream_monitor.downmix import to_mono
 from stream_monitor.endings import ends_whole, holds_frame_count
@@ -37,6 +37,7 @@ from stream_monitor.errors import (
     DamagedError,
     EmptyInputError,
     InputError,
+    LostSourceError,
     NotAudioError,
     StoppedError,
     TruncatedError,
@@ -54,6 +55,8 @@ _EXACT_CONTAINERS = {"wav", "w64", "flac", "aiff", "au", "caf"}
 """Containers whose header counts the samples; the length in others may be off by a codec's delay or padding."""
 _DECLARING_CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf", "ape", "wv", "tta", "tak"}
 _SLACK_S = 0.5
+_TOLERATED_BAD_PACKETS = 0.01
+"""Share of bad packets up to which an input counts as whole; old archives are full of files with one or two."""
 
 
 class ByteSource(Protocol):
@@ -96,7 +99,8 @@ class AudioInput:
 
         Args:
             location: A path, an address (with `://`), or a file object.
-            stop: Ends any wait, from any thread.
+            stop: Ends reading between packets, and any wait for a pipe. A wait for a network ends by its time-out
+                only; `live_input` reads addresses in a thread for that reason.
             connect_timeout_s: For addresses, how long opening may take.
             read_timeout_s: For addresses, how long the next packet may take.
 
@@ -110,6 +114,7 @@ class AudioInput:
         self.name = str(location) if isinstance(location, Path | str) else location.name
         self._cleanup = ExitStack()
         self.replaced_samples = 0
+        self.packets = 0
         self.bad_packets = 0
         self._last_packet_bad = False
         self.source_samples = 0
@@ -164,7 +169,7 @@ class AudioInput:
             self.replaced_samples += replaced
             self.source_samples += len(mono_S)
             yield resampler.push(mono_S)
-        if resampler is not None and not isinstance(failure, StoppedError):
+        if resampler is not None and not isinstance(failure, StoppedError | LostSourceError):
             yield resampler.flush()
         if self.replaced_samples:
             log.warning("samples that are no sound became zeros", input=self.name, samples=self.replaced_samples)
@@ -186,9 +191,6 @@ class AudioInput:
         except (FFmpegError, OSError, UnicodeError) as error:
             raise error_of(error, self.name, is_url=self._is_url, stopped=self._stop.is_set()) from error
         self._cleanup.callback(container.close)
-        if self._is_url:
-            # FFmpeg asks its interrupt callback several times a second; a time-out of 0 ends its wait.
-            self._cleanup.enter_context(self._stop.calling(lambda: container.set_timeout(0.0)))
         return container
 
     def _open_path(self, path: Path) -> str | PipeReader:
@@ -236,20 +238,26 @@ class AudioInput:
 
     def _gathered(self) -> Iterator[Any]:
         """Frames of about a second, of one sample format, rate and layout each."""
-        fifo, kind = AudioFifo(), None
-        for frame in self._decoded():
-            frame_kind = (frame.sample_rate, frame.format.name, frame.layout.name)
-            if frame_kind != kind:
-                if kind is not None and fifo.samples:
+        fifo, kind, block_samples = AudioFifo(), None, 0
+        failure: InputError | None = None
+        try:
+            for frame in self._decoded():
+                frame_kind = (frame.sample_rate, frame.format.name, frame.layout.name)
+                if frame_kind != kind:
+                    if fifo.samples:
+                        yield fifo.read(0)
+                    fifo, kind = AudioFifo(), frame_kind
+                    block_samples = max(1, int(_BLOCK_S * frame.sample_rate))
+                frame.pts = None
+                fifo.write(frame)
+                if fifo.samples >= block_samples:
                     yield fifo.read(0)
-                fifo, kind = AudioFifo(), frame_kind
-                block_samples = max(1, int(_BLOCK_S * frame.sample_rate))
-            frame.pts = None
-            fifo.write(frame)
-            if fifo.samples >= block_samples:
-                yield fifo.read(0)
-        if kind is not None and fifo.samples:
+        except InputError as error:
+            failure = error
+        if fifo.samples:
             yield fifo.read(0)
+        if failure is not None:
+            raise failure
 
     def _decoded(self) -> Iterator[Any]:
         """Frames as FFmpeg gives them; bad packets are counted and skipped."""
@@ -263,6 +271,7 @@ class AudioInput:
                 raise error_of(error, self.name, is_url=self._is_url, stopped=self._stop.is_set()) from error
             if packet is None:
                 return
+            self.packets += 1
             try:
                 frames = packet.decode()
             except EOFError:
@@ -289,8 +298,12 @@ class AudioInput:
             )
         if self._last_packet_bad or (self._path is not None and not ends_whole(self._path, self.format.container)):
             return TruncatedError(f"{self.name}: truncated: it ends inside a frame, after {decoded_s:.3f} s")
+        if self.bad_packets > _TOLERATED_BAD_PACKETS * self.packets:
+            return DamagedError(
+                f"{self.name}: {self.bad_packets} of {self.packets} packets could not be decoded and were skipped"
+            )
         if self.bad_packets:
-            return DamagedError(f"{self.name}: {self.bad_packets} packets could not be decoded and were skipped")
+            log.warning("packets skipped", input=self.name, bad=self.bad_packets, packets=self.packets)
         return None
 
     def _declared_s(self) -> float | None:

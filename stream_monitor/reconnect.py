@@ -18,8 +18,9 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import SAMPLE_RATE
-from stream_monitor.decode import AudioInput
+from stream_monitor.decode import AudioFormat
 from stream_monitor.errors import InputError, LostSourceError, StoppedError
+from stream_monitor.live_input import LiveInput
 from stream_monitor.segments import Samples, Segment, SegmentCutter
 from stream_monitor.sources import Source
 from stream_monitor.stopping import Stop
@@ -123,7 +124,7 @@ class LiveReader:
     def _read_connection(self, progress: _Progress) -> Iterator[Segment]:
         """Connects once and yields what comes; ends where the input ended, raises where the connection did."""
         with self._connect() as audio:
-            finite = _is_finite(audio)
+            finite = _is_finite(audio.format)
             if finite and progress.live_playlist:
                 return  # The playlist was closed while we were away: what it lists has been heard.
             self._begin(progress, audio, finite=finite)
@@ -132,15 +133,15 @@ class LiveReader:
         if not finite:
             raise LostSourceError(f"{self._source.location}: the server closed the connection")
 
-    def _connect(self) -> AudioInput:
-        return AudioInput(
+    def _connect(self) -> LiveInput:
+        return LiveInput(
             self._source.location,
             stop=self._stop,
             connect_timeout_s=self._policy.connect_timeout_s,
             read_timeout_s=self._policy.read_timeout_s,
         )
 
-    def _begin(self, progress: _Progress, audio: AudioInput, *, finite: bool) -> None:
+    def _begin(self, progress: _Progress, audio: LiveInput, *, finite: bool) -> None:
         """Opens an epoch, or goes on in the one that broke off."""
         if progress.resumable:
             progress.skip_samples = progress.cutter.pushed_samples
@@ -183,8 +184,8 @@ class LiveReader:
         return self._wait(delay_s)
 
 
-def _is_finite(audio: AudioInput) -> bool:
+def _is_finite(form: AudioFormat) -> bool:
     """A file of known length, or an HLS playlist that is closed."""
-    if audio.format.container == "hls":
-        return audio.format.duration_s is not None
-    return audio.format.size_bytes is not None
+    if form.container == "hls":
+        return form.duration_s is not None
+    return form.size_bytes is not None
