@@ -1,0 +1,182 @@
+"""`stream-monitor watch`: the monitor on files, folders, addresses or standard input, without a broker.
+
+It puts the parts together and turns what happened into an exit code; every decision is made elsewhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from stream_monitor.clock import Clock
+    from stream_monitor.config import Config
+    from stream_monitor.live_table import LiveTable
+    from stream_monitor.monitor import MonitorResult
+    from stream_monitor.segments import StreamKind
+    from stream_monitor.sources import Source
+
+
+class Moment(click.ParamType[datetime]):
+    """A point in time, ISO 8601; without a time zone it is UTC."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Text to a datetime with a time zone."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time such as 2026-11-22T10:00:00Z", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@click.command()
+@click.argument("sources", metavar="[ID=]SOURCE...", nargs=-1, required=True)
+@click.option("--catalog", type=click.Path(path_type=Path), help="Folder of the catalogue.")
+@click.option("--events", type=click.Path(path_type=Path), help="File that events are appended to; else stdout.")
+@click.option("--realtime", is_flag=True, help="Files no faster than they would be heard.")
+@click.option("--kind", type=click.Choice(["broadcast", "upload"]), help="What all sources are.")
+@click.option("--start-time", type=Moment(), help="Wall clock of the first sample of files and standard input.")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file (YAML).")
+def watch(
+    sources: tuple[str, ...],
+    catalog: Path | None,
+    events: Path | None,
+    realtime: bool,
+    kind: StreamKind | None,
+    start_time: datetime | None,
+    config_path: Path | None,
+) -> int:
+    """Watches SOURCES and reports every play of a catalogue's works as events, one JSON object per line.
+
+    A SOURCE is an audio file, a folder, an http(s) address (file, Icecast, HLS) or - for standard input. Its ID is
+    the file's stem unless given. Files are uploads, the rest broadcasts. Ctrl-C ends all open plays in final events.
+    """
+    from stream_monitor.config import load
+    from stream_monitor.errors import SettingsError
+    from stream_monitor.sources import parse_sources
+
+    config = load(config_path)
+    folder = catalog or config.catalog
+    if folder is None:
+        raise SettingsError("which catalogue? give --catalog DIR, or the key catalog in --config FILE")
+    result = _run(parse_sources(sources, kind=kind), folder, events, realtime, start_time, config)
+    if result.interrupted:
+        return 130
+    return 1 if result.failures else 0
+
+
+def _run(
+    sources: list[Source],
+    folder: Path,
+    events: Path | None,
+    realtime: bool,
+    start_time: datetime | None,
+    config: Config,
+) -> MonitorResult:
+    """Opens what is needed, in the order in which mistakes are cheapest to find, and watches."""
+    from importlib.metadata import version
+
+    from encoder.model import Encoder
+
+    from index.catalogue import Catalogue
+    from stream_monitor.clock import SystemClock
+    from stream_monitor.events import Versions
+    from stream_monitor.monitor import Monitor
+    from stream_monitor.pipeline import Pipeline
+    from stream_monitor.publisher import Publisher
+    from stream_monitor.reading import read_segments
+    from stream_monitor.repertoire import CatalogueRepertoire
+    from stream_monitor.sink import FileSink, StdoutSink
+    from stream_monitor.stopping import Stop
+
+    stop, clock = Stop(), SystemClock()
+    encoder = Encoder.load(
+        config.encoder.weights,
+        device=config.encoder.device,
+        batch=config.pipeline.batcher.size,
+        precision=config.encoder.precision,
+        deterministic=config.deterministic,
+    )
+    with ExitStack() as stack:
+        catalogue = stack.enter_context(
+            Catalogue.open(
+                folder,
+                encoder_fingerprint=encoder.fingerprint,
+                index="exact" if config.deterministic else config.index,
+            )
+        )
+        sink = FileSink(events) if events else StdoutSink()
+        stack.callback(sink.close)
+        repertoire = CatalogueRepertoire(
+            catalogue,
+            calibration=encoder.calibration,
+            floor=config.pipeline.matcher.loose_score,
+            config=config.plays,
+        )
+        versions = Versions(
+            software=version("stream-monitor"),
+            encoder=encoder.fingerprint,
+            catalogue=catalogue.version,
+            config=f"{config.version}-{repertoire.calibration.label}",
+        )
+        table = stack.enter_context(_table(clock)) if sys.stderr.isatty() else None
+        monitor = Monitor(
+            Pipeline(encoder, repertoire, config.pipeline),
+            Publisher(sink, versions=versions, clock=clock, files_start=start_time),
+            lambda source: read_segments(source, stop=stop, policy=config.reconnect),
+            config=config.monitor,
+            stop=stop,
+            clock=clock,
+            observers=[table] if table else [],
+        )
+        # Before this, Ctrl-C just ends the process: nothing is open yet.
+        interrupted = stack.enter_context(_interruption())
+        return monitor.watch(sources, realtime=realtime, interrupted=interrupted)
+
+
+def _table(clock: Clock) -> LiveTable:
+    from rich.console import Console
+
+    from stream_monitor.live_table import LiveTable
+
+    return LiveTable(Console(stderr=True), clock, redirect_stdout=sys.stdout.isatty())
+
+
+class Interruption:
+    """Whether Ctrl-C or SIGTERM came; only a flag, for a signal handler must take no lock."""
+
+    def __init__(self) -> None:
+        self._came = False
+
+    def __call__(self) -> bool:
+        return self._came
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """The first signal ends in good order, a second one at once."""
+        if self._came:
+            raise KeyboardInterrupt
+        self._came = True
+
+
+@contextmanager
+def _interruption() -> Iterator[Interruption]:
+    """Catches SIGINT and SIGTERM while the context lasts."""
+    interruption = Interruption()
+    before = {number: signal.signal(number, interruption.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,112 @@
+"""A catalogue as the pipeline uses it: its index, and for each stream a memory and a tracker.
+
+The only place where the catalogue's tracks, the calibration of the weights and the rules of plays meet. It knows
+nothing of audio or of where the catalogue is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from index.errors import UnknownTrack
+from index.protocol import Index
+from index.track import Track
+from stream_monitor.collaborators import StreamMemory
+from stream_monitor.confidence import Calibration
+from stream_monitor.plays import PlayedTrack
+from stream_monitor.segments import StreamKey
+from stream_monitor.tracker import Tracker
+from stream_monitor.tracker_config import TrackerConfig
+from stream_monitor.verifier import SketchVerifier, TrackPrints, VerifierConfig
+
+
+class RepertoireConfig(BaseModel):
+    """Rules of plays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tracker: TrackerConfig = TrackerConfig()
+    verifier: VerifierConfig = VerifierConfig()
+
+
+class CatalogueLike(Protocol):
+    """What is asked of `index.catalogue.Catalogue`."""
+
+    @property
+    def index(self) -> Index: ...
+
+    def track(self, key: int) -> Track: ...
+
+    def sketch(self, key: int) -> npt.NDArray[np.uint8]: ...
+
+    def peaks(self, key: int) -> npt.NDArray[np.uint32]: ...
+
+
+class CatalogueRepertoire:
+    """Follows streams through one catalogue."""
+
+    def __init__(
+        self,
+        catalogue: CatalogueLike,
+        *,
+        calibration: Mapping[str, Any],
+        floor: float,
+        config: RepertoireConfig | None = None,
+    ) -> None:
+        """Prepares.
+
+        Args:
+            catalogue: Tracks, sketches, peaks and the index.
+            calibration: As the encoder loaded it.
+            floor: The matcher's loose score.
+            config: Rules of plays.
+
+        Raises:
+            CalibrationError: The weights' calibration does not fit this version.
+        """
+        self.calibration = Calibration.of_encoder(calibration)
+        self._catalogue = catalogue
+        self._config = config or RepertoireConfig()
+        self._floor = floor
+        self._prints = TrackPrints(catalogue.sketch, catalogue.peaks, limit=self._config.verifier.cached_tracks)
+
+    @property
+    def index(self) -> Index:
+        """The catalogue's embeddings."""
+        return self._catalogue.index
+
+    def memory(self, stream: StreamKey) -> SketchVerifier:
+        """A memory without anything in it."""
+        return SketchVerifier(stream, self._prints, self._config.verifier)
+
+    def tracker(self, stream: StreamKey, memory: StreamMemory) -> Tracker:
+        """A tracker without plays."""
+        return Tracker(
+            stream,
+            tracks=self._played_track,
+            verifier=memory,
+            calibration=self.calibration,
+            config=self._config.tracker,
+            floor=self._floor,
+        )
+
+    def _played_track(self, track_key: int) -> PlayedTrack | None:
+        try:
+            track = self._catalogue.track(track_key)
+        except UnknownTrack:
+            return None
+        return PlayedTrack(
+            track_key=track.key,
+            track_id=track.track_id,
+            work_id=track.work_id,
+            duration_samples=track.duration_samples,
+            title=track.title,
+            artist=track.artist,
+            isrc=track.isrc,
+            iswc=track.iswc,
+        )

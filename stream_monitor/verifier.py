@@ -1,0 +1,183 @@
+"""What one stream sounded like lately, and where a stretch of it lies on a track.
+
+It keeps a stream's sketch and peaks for a while and puts `alignment` to work on them; the answer joins what chroma
+says (every version) and what spectral peaks say (the recording itself). It knows nothing of embeddings, plays or of
+where a track's sketch is stored.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from encoder.grid import BINS, HOP, SAMPLE_RATE
+from encoder.sketch import SKETCH_FRAMES, SketchRows
+from stream_monitor.alignment import Alignment, Anchor, Features, align, features
+from stream_monitor.chunker import Chunk
+from stream_monitor.evidence import Verification
+from stream_monitor.recording import RecordingMatch, same_recording
+from stream_monitor.segments import StreamKey
+
+ROW_SAMPLES = SKETCH_FRAMES * HOP
+
+
+class VerifierConfig(BaseModel):
+    """How much is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    memory_s: float = Field(default=180.0, ge=60.0, le=3600.0)
+    """A stream's last seconds that can be placed on a track; 1 KB each."""
+    cached_tracks: int = Field(default=256, ge=1)
+    """Tracks whose alignment features are kept at hand, for all streams together."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class TrackPrint:
+    """What a track is compared by."""
+
+    features: Features
+    peaks_n: npt.NDArray[np.uint32]
+
+
+class TrackPrints:
+    """The prints of the tracks that were asked for lately, shared by all streams."""
+
+    def __init__(
+        self,
+        sketch: Callable[[int], npt.NDArray[np.uint8]],
+        peaks: Callable[[int], npt.NDArray[np.uint32]],
+        *,
+        limit: int,
+    ) -> None:
+        self._sketch = sketch
+        self._peaks = peaks
+        self._limit = limit
+        self._known: OrderedDict[int, TrackPrint] = OrderedDict()
+
+    def of(self, track_key: int) -> TrackPrint:
+        """The print of a track; made when it is asked for the first time."""
+        known = self._known.get(track_key)
+        if known is None:
+            known = TrackPrint(features=features(self._sketch(track_key)), peaks_n=self._peaks(track_key))
+            self._known[track_key] = known
+            if len(self._known) > self._limit:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(track_key)
+        return known
+
+
+class SketchVerifier:
+    """One stream's memory, and its stretches on tracks."""
+
+    def __init__(self, stream: StreamKey, prints: TrackPrints, config: VerifierConfig | None = None) -> None:
+        """Starts with nothing remembered.
+
+        Args:
+            stream: Whose memory it is.
+            prints: The catalogue's side.
+            config: How much is kept.
+        """
+        self.stream = stream
+        self._prints = prints
+        self._keep_rows = round((config or VerifierConfig()).memory_s * SAMPLE_RATE / ROW_SAMPLES)
+        self._sketch: deque[SketchRows] = deque()
+        self._peaks: deque[npt.NDArray[np.uint32]] = deque()
+
+    def remember(self, chunk: Chunk) -> None:
+        """Keeps the chunk's sketch rows and peaks, and lets go what is too old."""
+        self._sketch.extend(chunk.sketch)
+        if len(chunk.peaks_n):
+            self._peaks.append(chunk.peaks_n)
+        if not self._sketch:
+            return
+        oldest = _end_row(self._sketch[-1]) - self._keep_rows
+        while _end_row(self._sketch[0]) <= oldest:
+            self._sketch.popleft()
+        while self._peaks and int(self._peaks[0][-1] >> 8) < oldest * SKETCH_FRAMES:
+            self._peaks.popleft()
+
+    def continue_as(self, stream: StreamKey, offset_samples: int) -> None:
+        """A new epoch has another clock: what was heard before it can no longer be placed."""
+        self.stream = stream
+        self._sketch.clear()
+        self._peaks.clear()
+
+    def verify(
+        self, track_key: int, start_sample: int, end_sample: int, *, anchor: tuple[int, int] | None = None
+    ) -> Verification | None:
+        """Places stream samples [start_sample, end_sample) on the track; None where nothing fits.
+
+        Args:
+            track_key: The track.
+            start_sample: Begin of the stretch; what is no longer kept is left out.
+            end_sample: End of the stretch.
+            anchor: (stream sample, track sample) that are expected to belong together.
+        """
+        first_row, rows_NF = self._rows(start_sample, end_sample)
+        if not len(rows_NF):
+            return None
+        track = self._prints.of(track_key)
+        aligned = align(
+            features(rows_NF, first_row),
+            track.features,
+            anchor=None if anchor is None else Anchor(stream_sample=anchor[0], track_sample=anchor[1]),
+        )
+        peaks_n = np.concatenate(self._peaks) if self._peaks else np.empty(0, np.uint32)
+        same = same_recording(peaks_n, track.peaks_n, stream_span=(start_sample, end_sample))
+        return _joined(aligned, same)
+
+    def _rows(self, start_sample: int, end_sample: int) -> tuple[int, npt.NDArray[np.uint8]]:
+        """The kept rows of a stretch as one array; rows that are missing in between are silence."""
+        if not self._sketch:
+            return 0, np.empty((0, BINS), np.uint8)
+        first = max(self._sketch[0].first_row, -(-start_sample // ROW_SAMPLES))
+        stop = min(_end_row(self._sketch[-1]), end_sample // ROW_SAMPLES)
+        rows_NF = np.zeros((max(0, stop - first), BINS), np.uint8)
+        for each in self._sketch:
+            start, end = max(first, each.first_row), min(stop, _end_row(each))
+            if start < end:
+                rows_NF[start - first : end - first] = each.rows_NF[start - each.first_row : end - each.first_row]
+        return first, rows_NF
+
+
+def _end_row(rows: SketchRows) -> int:
+    return rows.first_row + len(rows.rows_NF)
+
+
+def _joined(aligned: Alignment | None, same: RecordingMatch | None) -> Verification | None:
+    """One answer from both: peaks know a recording's place to a frame, chroma knows every other version's."""
+    recording = same is not None and same.match_type == "recording"
+    if same is not None and (recording or aligned is None):
+        return Verification(
+            stream_start_sample=same.stream_start_sample,
+            stream_end_sample=same.stream_end_sample,
+            track_start_sample=same.track_start_sample,
+            track_end_sample=same.track_end_sample,
+            transposition_semitones=same.transposition_semitones,
+            tempo_ratio=same.tempo_ratio,
+            strength=0.0 if aligned is None else aligned.strength,
+            recording=same.significance,
+            match_type="recording" if recording else "unknown",
+            gaps=() if aligned is None else aligned.gaps,
+        )
+    if aligned is None:
+        return None
+    return Verification(
+        stream_start_sample=aligned.stream_start_sample,
+        stream_end_sample=aligned.stream_end_sample,
+        track_start_sample=aligned.track_start_sample,
+        track_end_sample=aligned.track_end_sample,
+        transposition_semitones=aligned.transposition_semitones,
+        tempo_ratio=aligned.tempo_ratio,
+        strength=aligned.strength,
+        recording=0.0 if same is None else same.significance,
+        match_type="version",
+        gaps=aligned.gaps,
+    )
