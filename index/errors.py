@@ -2,6 +2,7 @@
 
     CatalogueError
     ├── InvalidEmbedding        an array has the wrong shape, type or length
+    ├── InvalidTrack            a field of a recording is missing or wrong
     ├── DuplicateTrack          a key, or a track id with other audio, is there already
     ├── UnknownTrack            a key or a track id is not there
     ├── IndexBusy               another thread held the index past the deadline (retriable)
@@ -33,6 +34,10 @@ class CatalogueError(Exception):
 
 class InvalidEmbedding(CatalogueError):
     """An array has the wrong shape, type or length."""
+
+
+class InvalidTrack(CatalogueError):
+    """A field of a recording is missing or wrong."""
 
 
 class DuplicateTrack(CatalogueError):

@@ -95,6 +95,7 @@ class LiveIndex:
         self._merge_thread: threading.Thread | None = None
         self._closed = threading.Event()
         self._removed_in_merge: list[range] | None = None
+        self._progress: Callable[[int, int], None] | None = None
         self._counts = {"extensions": 0, "rebuilds": 0, "stopped_merges": 0, "scans_for_want_of_links": 0}
 
     @property
@@ -165,7 +166,7 @@ class LiveIndex:
             self._rows.append(track_key, embedding_ND)
             self._used_keys.add(track_key)
             self._version += 1
-        self._merge_if_due()
+        self.merge_if_due()
 
     def remove(self, track_key: int) -> None:
         """See ``Index.remove``; waits for the queries that are running."""
@@ -178,28 +179,35 @@ class LiveIndex:
             if self._removed_in_merge is not None:
                 self._removed_in_merge.append(gone)
             self._version += 1
-        self._merge_if_due()
+        self.merge_if_due()
 
     def merge(self, progress: Callable[[int, int], None] | None = None, timeout_s: float = MERGE_TIMEOUT_S) -> bool:
         """Bring every live row into the graph, now and in this thread; waits for a merge that is running.
 
         Args:
-            progress: Told rows done and rows to do, from time to time.
+            progress: Told rows done and rows to do, from time to time, also of the merge that is waited for.
             timeout_s: How long to wait for a merge that is running.
 
         Returns:
-            Whether the graph now holds what was live when the merge began; False where :meth:`close` stopped it.
+            Whether the graph now holds what was live when the merge began; False where :meth:`close` stopped it, or
+            where there are so few rows that they are scanned.
 
         Raises:
             IndexBusy: The other merge did not end in time.
         """
         self._refuse_closed()
-        if not self._merge_lock.acquire(timeout=timeout_s):
-            raise IndexBusy(f"another merge has been running for more than {timeout_s:g} s")
+        if len(self) < self.config.min_graph_rows:
+            return False
+        self._progress = progress
         try:
-            return self._merge(progress)
+            if not self._merge_lock.acquire(timeout=timeout_s):
+                raise IndexBusy(f"another merge has been running for more than {timeout_s:g} s")
+            try:
+                return self._merge()
+            finally:
+                self._merge_lock.release()
         finally:
-            self._merge_lock.release()
+            self._progress = None
 
     def close(self) -> None:
         """Stop a running merge (within a second or so) and refuse what comes later. May be called twice."""
@@ -238,7 +246,8 @@ class LiveIndex:
     def _mostly_forgotten(self, graph: FrozenGraph) -> bool:
         return graph.rows - graph.live_rows > self.config.rebuild_share * graph.rows
 
-    def _merge_if_due(self) -> None:
+    def merge_if_due(self) -> None:
+        """Start a merge in the background if one is due, the configuration allows it, and none is running."""
         if not self.config.background:
             return
         with self._lock:
@@ -252,14 +261,14 @@ class LiveIndex:
     def _merge_while_due(self) -> None:
         while True:
             with self._merge_lock:
-                if not self._merge(None):
+                if not self._merge():
                     return
             with self._lock:
                 if not self._merge_is_due():
                     self._merge_thread = None
                     return
 
-    def _merge(self, progress: Callable[[int, int], None] | None) -> bool:
+    def _merge(self) -> bool:
         with self._lock:
             old, first_row, end_row = self._graph, self._graph_end_row, self._rows.row_count
             removed: list[range] = []
@@ -273,6 +282,7 @@ class LiveIndex:
             return True
 
         def go_on(done: int) -> bool:
+            progress = self._progress
             if progress is not None:
                 progress(done, len(row_R))
             return not self._closed.is_set() and threading.main_thread().is_alive()
