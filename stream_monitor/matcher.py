@@ -38,7 +38,6 @@ class MatcherConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: PathConfig = PathConfig()
-    null: WindowNull = WindowNull()
     neighbours: int = Field(50, ge=1, le=1000)
     """K: neighbours asked for when a chunk's are to be found again."""
     named_similarity: float = Field(-0.08, ge=-2.0, le=2.0)
@@ -77,20 +76,29 @@ class _Stream:
 class Matcher:
     """Turns embedded chunks of many streams into evidence."""
 
-    def __init__(self, index: Index, cohort_CD: Float32Array, config: MatcherConfig | None = None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        cohort_CD: Float32Array,
+        config: MatcherConfig | None = None,
+        *,
+        null: WindowNull | None = None,
+    ) -> None:
         """Starts with no stream.
 
         Args:
             index: The catalogue's embeddings.
             cohort_CD: The encoder's cohort, unit rows [C, D], at least one.
             config: What is looked at.
+            null: What false tracks score, in units of which scores are given: `Calibration.of_encoder(…).null`.
         """
+        null = null or WindowNull()
         self.config = config or MatcherConfig()
         self._index = index
         self._cohort_CD = np.ascontiguousarray(cohort_CD, dtype=np.float32)
         self._streams: dict[StreamKey, _Stream] = {}
-        self._null_mean = np.array(self.config.null.mean)
-        self._null_deviation = np.array(self.config.null.deviation)
+        self._null_mean = np.array(null.mean)
+        self._null_deviation = np.array(null.deviation)
 
     def match(
         self,

@@ -145,6 +145,11 @@ class OpenPlay:
         )
         return replace(self, trail=trail, supporting=self.supporting + 1, jump=None)
 
+    def carried(self, place: Place) -> OpenPlay:
+        """The newest chunk did not support the play, but an alignment follows it up to `place`: that counts."""
+        trail = (*self.trail[:-1], replace(self.trail[-1], supports=True))
+        return replace(self, trail=trail, anchor=place, jump=None)
+
     def verified(self, verification: Verification) -> OpenPlay:
         """Takes what an alignment says about version, key and tempo; the boundaries are the tracker's affair."""
         stronger = verification.strength >= self.strength or verification.match_type == "recording"

@@ -6,7 +6,7 @@ present epoch's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from encoder.grid import CHUNK_HOP_SAMPLES, CHUNK_SAMPLES
@@ -19,8 +19,6 @@ from stream_monitor.rivals import margin
 from stream_monitor.segments import StreamKey
 from stream_monitor.tracker_config import TrackerConfig, samples
 
-BOUNDARY_TOLERANCE_S = 20.0
-"""An aligned boundary farther than this from where the chunks see it is not believed."""
 BEGINNING_POSITIONS = 2
 """Positions of 10 s that count as a track's beginning."""
 
@@ -85,6 +83,7 @@ class Opening:
         used = {entry.track_key: entry for entry in told}
         recent = [entry for entry in tried if evidence.chunk.index - entry.chunk < 5]
         failed = {entry.track_key: entry for entry in recent}
+        heard = {candidate.track_key: candidate for candidate in evidence.candidates}
         proposed: list[OpenPlay] = []
         rejected: list[Decision] = []
         aligned = 0
@@ -93,7 +92,7 @@ class Opening:
             if candidate.ordered_score < self.config.verify_score or track is None:
                 continue
             reason = self._unfit(
-                candidate, track, plays, used.get(candidate.track_key), failed.get(candidate.track_key)
+                candidate, track, plays, heard, used.get(candidate.track_key), failed.get(candidate.track_key)
             )
             if reason is None and aligned >= self.config.verifications:
                 reason = f"{aligned} better candidates were aligned at this chunk"
@@ -143,29 +142,51 @@ class Opening:
         )
 
     def certain_start(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay:
-        """The play with its start aligned, as far as the stream's last minute still holds it."""
-        lead = samples(self.config.verify_lead_s)
-        start = play.start_sample - lead
-        end = min(now_sample, start + samples(self.config.verify_s) + lead)
+        """The play with its start aligned, as far as the stream's last minutes still hold it."""
+        half = samples(self.config.verify_s) // 2
+        start, end = play.start_sample - half, min(now_sample, play.start_sample + half)
         verification = self._verify(play, start, end, origin_sample)
         return play if verification is None else self._started(play.verified(verification), verification, start)
 
-    def certain_end(self, play: OpenPlay, now_sample: int, origin_sample: int) -> tuple[OpenPlay, int]:
-        """The play and its end, aligned where alignment and chunks agree."""
-        rough = min(rough_end(play.trail), now_sample)
-        lead = samples(self.config.verify_lead_s)
-        end = min(now_sample, rough + lead)
-        start = max(play.start_sample - lead, end - samples(self.config.verify_s))
-        verification = self._verify(play, start, end, origin_sample)
-        if verification is None:
-            return play, rough
-        play = play.verified(verification)
-        if abs(verification.stream_end_sample - rough) > samples(BOUNDARY_TOLERANCE_S):
-            return play, rough
-        if play.revision < 0 or start <= play.start_sample:
-            play = self._started(play, verification, start)
+    def carried(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay | None:
+        """The play, if an alignment follows it up to now although chunks do not support it; else None."""
+        start = max(play.start_sample, now_sample - samples(self.config.verify_s))
+        verification = self._verify(play, start, now_sample, origin_sample)
+        if (
+            verification is None
+            or verification.strength < self.config.boundary_strength
+            or verification.stream_end_sample < now_sample - samples(self.config.carry_s)
+        ):
+            return None
         place = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
-        return replace(play, end_place=place), verification.stream_end_sample
+        return play.verified(verification).carried(place)
+
+    def certain_end(self, play: OpenPlay, now_sample: int, origin_sample: int) -> tuple[OpenPlay, int]:
+        """The play and its end, aligned where alignment and chunks agree.
+
+        Where the newest stretch follows the track nowhere, although the play was well aligned before, chunks supported
+        it by chance, and the stretches before are looked at.
+        """
+        rough = min(rough_end(play.trail), now_sample)
+        whole, quarter = samples(self.config.verify_s), samples(self.config.verify_s) // 4
+        aligned_before = play.strength >= self.config.boundary_strength
+        for start in range(rough - 3 * quarter, rough - 3 * quarter - self.config.look_back * whole - 1, -whole):
+            end = now_sample if start == rough - 3 * quarter else start + whole + quarter
+            start = max(play.start_sample - quarter, start)
+            verification = self._verify(play, start, end, origin_sample)
+            if verification is not None and self._believed(verification.stream_end_sample - rough, verification):
+                play = play.verified(verification)
+                if start <= play.start_sample:
+                    play = self._started(play, verification, start)
+                ended = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
+                return replace(play, end_place=ended), ended.stream_sample
+            if start <= play.start_sample or not aligned_before:
+                break
+        return play, rough
+
+    def _believed(self, difference_samples: int, verification: Verification) -> bool:
+        near = abs(difference_samples) <= samples(self.config.boundary_s)
+        return near or verification.strength >= self.config.boundary_strength
 
     def _verify(self, play: OpenPlay, start: int, end: int, origin_sample: int) -> Verification | None:
         """Asks on the present epoch's clock, answers on the tracker's."""
@@ -184,7 +205,7 @@ class Opening:
         """Takes the aligned start where it is near the chunks' one and not cut off by the stretch that was aligned."""
         aligned = verification.stream_start_sample
         cut = aligned <= looked_from + samples(1.0) and aligned > play.start_sample
-        if cut or abs(aligned - play.start_sample) > samples(BOUNDARY_TOLERANCE_S):
+        if cut or not self._believed(aligned - play.start_sample, verification):
             return play
         return replace(play, start_sample=aligned, track_start_sample=verification.track_start_sample)
 
@@ -193,6 +214,7 @@ class Opening:
         candidate: Candidate,
         track: PlayedTrack,
         plays: Sequence[OpenPlay],
+        heard: Mapping[int, Candidate],
         used: Told | None,
         failed: Tried | None,
     ) -> str | None:
@@ -210,6 +232,13 @@ class Opening:
             begins = candidate.positions[-len(fresh)][1] <= BEGINNING_POSITIONS
             if not (begins and play.silent_chunks >= len(fresh)):
                 return f"another recording of the work of the open play of track {play.track.track_key}"
+        own = candidate.ordered_deviations[candidate.window - 1]
+        for play in plays:
+            present = heard.get(play.track.track_key)
+            if play.silent_chunks == 0 and present is not None:
+                lead = present.ordered_deviations[candidate.window - 1] - own
+                if lead > self.config.rival_look:
+                    return f"far below the open play of track {play.track.track_key} over the same stretch"
         if (
             failed is not None
             and candidate.ordered_score < failed.ordered + self.config.verify_again
@@ -264,7 +293,7 @@ class Opening:
             embeddings=evidence.catalogue_embeddings,
         )
         end = newest.end_sample + origin_sample
-        looked_from = max(start_sample - samples(self.config.verify_lead_s), end - samples(self.config.verify_s))
+        looked_from = max(end - samples(self.config.verify_s), used.end_sample if used else origin_sample)
         verification = self._verify(play, looked_from, end, origin_sample)
         return play if verification is None else self._started(play.verified(verification), verification, looked_from)
 

@@ -200,7 +200,11 @@ class Tracker:
             if kind == "again":
                 self._close(play, step, "the track begins again")
             elif kind == "none" and silent > samples(self.config.max_gap_s):
-                self._close(play, step, "no evidence for longer than a permitted gap")
+                carried = self._opening.carried(play, step.now_sample, self._state.origin_sample)
+                if carried is None:
+                    self._close(play, step, "no evidence for longer than a permitted gap")
+                else:
+                    going.append(carried)
             elif confidence < self.calibration.close_confidence:
                 self._retract(play, step, f"confidence fell to {confidence:.3f}")
             else:

@@ -22,6 +22,14 @@ class TrackerConfig(BaseModel):
     """Longest stretch of stream that is aligned, s."""
     verify_lead_s: float = Field(15.0, ge=0.0, le=120.0)
     """How far before and after the expected boundary an alignment looks, s."""
+    boundary_s: float = Field(20.0, ge=0.0, le=600.0)
+    """An aligned boundary is believed within this of where the chunks see it, s …"""
+    boundary_strength: float = Field(4.0, ge=0.0, le=100.0)
+    """… and anywhere in the stretch that was aligned from this strength (null deviations)."""
+    carry_s: float = Field(15.0, ge=0.0, le=120.0)
+    """A play whose chunks fail goes on where an alignment of that strength reaches the last so many seconds."""
+    look_back: int = Field(1, ge=0, le=10)
+    """How many earlier stretches are aligned for the end of a play whose newest stretch follows the track nowhere."""
     verified_updates: int = Field(1, ge=0, le=1000)
     """So many updates of a play align it anew (a start can become certain only then); the end always does."""
     recording_significance: float = Field(8.0, ge=0.0, le=1000.0)
@@ -55,6 +63,8 @@ class TrackerConfig(BaseModel):
 
     rival_margin: float = Field(0.5, ge=0.0, le=100.0)
     """A work over the stretch of an open play must beat it by this (null deviations, same window) …"""
+    rival_look: float = Field(2.0, ge=0.0, le=100.0)
+    """A candidate is not aligned while an open play beats it by more than this (null deviations, same window)."""
     rival_overlap: float = Field(0.5, ge=0.0, le=1.0)
     """… and where more than this part of the open play's support lies in the rival's window, the play is retracted."""
     alternatives: int = Field(5, ge=0, le=100)
