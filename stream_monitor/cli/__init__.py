@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except _expected_errors() as error:
         _show(error)
-        return getattr(error, "exit_code", EXIT_USAGE)
+        return getattr(error, "exit_code", EXIT_INPUTS_FAILED if _is_storage(error) else EXIT_USAGE)
     except OSError as error:
         _show(error)
         return EXIT_INPUTS_FAILED
@@ -88,6 +88,13 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         if importlib.util.find_spec(f"{package}.errors") is not None:
             roots.append(getattr(importlib.import_module(f"{package}.errors"), root))
     return tuple(roots)
+
+
+def _is_storage(error: BaseException) -> bool:
+    """Whether the disk was full or failed, which no option mends."""
+    from index.errors import CatalogueStorage
+
+    return isinstance(error, CatalogueStorage)
 
 
 def _show(error: BaseException) -> None:
