@@ -33,9 +33,9 @@ class PlayFeatures:
     chunks: float
     """log2 of the number of supporting chunks."""
     strength: float
-    """Best alignment, null deviations, 0 (none) to 20."""
+    """log2(1 + best alignment's strength); 0.0 for none."""
     recording: float
-    """Best -log10 chance of common peaks, 0 (none) to 30."""
+    """log2(1 + best -log10 chance of common peaks); 0.0 for none."""
     catalogue: float
     """log10 of the live embeddings."""
 
@@ -48,8 +48,8 @@ class PlayFeatures:
             ordered=_clipped(ordered, -5.0, 20.0),
             margin=_clipped(margin, -4.0, 8.0),
             chunks=log2(max(1, chunks)),
-            strength=_clipped(strength, 0.0, 20.0),
-            recording=_clipped(recording, 0.0, 30.0),
+            strength=log2(1.0 + _clipped(strength, 0.0, 1e3)),
+            recording=log2(1.0 + _clipped(recording, 0.0, 1e3)),
             catalogue=log10(max(1, embeddings)),
         )
 
@@ -94,8 +94,8 @@ class Calibration(BaseModel):
     def provisional(cls) -> Calibration:
         """Values set by hand on a simulated catalogue; to be replaced by fitted ones."""
         return cls(
-            weights=(0.8, 0.35, 0.8, 0.25, 0.35, -0.5),
-            intercept=-4.0,
+            weights=(0.5, 0.25, 0.6, 1.2, 0.8, -0.3),
+            intercept=-5.5,
             open_confidence=0.5,
             close_confidence=0.2,
         )

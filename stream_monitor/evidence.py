@@ -93,11 +93,13 @@ class Verification:
     transposition_semitones: int
     tempo_ratio: float
     strength: float
-    """Of the alignment, in null deviations; 0.0 where only the peaks agreed."""
+    """Of the alignment: what nothing but this track explains (`alignment.Alignment.strength`); 0.0 where only the peaks
+    agreed."""
     recording: float
     """-log10 of the probability that chance gives as many common peaks; 0.0 where there is no common line."""
     match_type: MatchType
     gaps: tuple[tuple[int, int], ...] = ()
+    """Stretches of the stream between start and end that do not follow the track."""
 
 
 class Verifier(Protocol):

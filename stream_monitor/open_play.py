@@ -153,8 +153,11 @@ class OpenPlay:
     def verified(self, verification: Verification) -> OpenPlay:
         """Takes what an alignment says about version, key and tempo; the boundaries are the tracker's affair."""
         stronger = verification.strength >= self.strength or verification.match_type == "recording"
+        low, high = verification.stream_start_sample, verification.stream_end_sample
+        apart = tuple(gap for gap in self.gaps if gap[1] <= low or gap[0] >= high)
         return replace(
             self,
+            gaps=tuple(sorted({*apart, *verification.gaps})) if stronger else self.gaps,
             strength=max(self.strength, verification.strength),
             recording=max(self.recording, verification.recording),
             match_type=verification.match_type

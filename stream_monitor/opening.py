@@ -1,7 +1,6 @@
-"""Candidates to plays that could open, and boundaries made certain: the tracker's dealings with alignment.
+"""Candidates to plays that could open: which are worth an alignment, and how sure it makes them.
 
-It knows nothing of which plays are told. Positions are samples on the tracker's clock; the verifier is asked on the
-present epoch's.
+It knows nothing of which plays are told. Positions are samples on the tracker's clock.
 """
 
 from __future__ import annotations
@@ -10,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from encoder.grid import CHUNK_HOP_SAMPLES, CHUNK_SAMPLES
-from stream_monitor.boundaries import HeardChunk, rough_end, rough_start
+from stream_monitor.boundaries import HeardChunk, rough_start
 from stream_monitor.confidence import Calibration
-from stream_monitor.evidence import Candidate, ChunkEvidence, Verification, Verifier
+from stream_monitor.evidence import Candidate, ChunkEvidence
 from stream_monitor.open_play import OpenPlay, Place
-from stream_monitor.plays import Decision, PlayedTrack
+from stream_monitor.placing import Placing
+from stream_monitor.plays import Alternative, Decision, PlayedTrack
 from stream_monitor.rivals import margin
 from stream_monitor.segments import StreamKey
 from stream_monitor.tracker_config import TrackerConfig, samples
@@ -55,7 +55,7 @@ class Proposals:
 class Opening:
     """Weighs candidates."""
 
-    verifier: Verifier
+    placing: Placing
     calibration: Calibration
     config: TrackerConfig
     track: Callable[[int], PlayedTrack | None]
@@ -127,6 +127,17 @@ class Opening:
         leads, siblings = self._one_a_work(proposed)
         return Proposals(plays=leads, rejected=(*rejected, *siblings), tried=tuple(recent))
 
+    def with_alternatives(self, play: OpenPlay, siblings: Sequence[Candidate]) -> OpenPlay:
+        """The play with the best scores so far of the other recordings of its work."""
+        best = {alternative.track_id: alternative.score for alternative in play.alternatives}
+        for candidate in siblings:
+            track = self.track(candidate.track_key)
+            if track is not None and candidate.ordered_score >= self.config.verify_score:
+                score = candidate.window_scores[candidate.window - 1]
+                best[track.track_id] = max(score, best.get(track.track_id, score))
+        ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[: self.config.alternatives]
+        return replace(play, alternatives=tuple(Alternative(track_id=key, score=score) for key, score in ranked))
+
     def goes_on(self, sibling: Candidate, play: OpenPlay) -> bool:
         """Whether another recording of the play's work carries it on (and does not begin anew)."""
         enough = max(self.config.keep_similarity, self.config.keep_fraction * sibling.path_similarities[0])
@@ -140,74 +151,6 @@ class Opening:
             if sibling.positions
             else False
         )
-
-    def certain_start(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay:
-        """The play with its start aligned, as far as the stream's last minutes still hold it."""
-        half = samples(self.config.verify_s) // 2
-        start, end = play.start_sample - half, min(now_sample, play.start_sample + half)
-        verification = self._verify(play, start, end, origin_sample)
-        return play if verification is None else self._started(play.verified(verification), verification, start)
-
-    def carried(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay | None:
-        """The play, if an alignment follows it up to now although chunks do not support it; else None."""
-        start = max(play.start_sample, now_sample - samples(self.config.verify_s))
-        verification = self._verify(play, start, now_sample, origin_sample)
-        if (
-            verification is None
-            or verification.strength < self.config.boundary_strength
-            or verification.stream_end_sample < now_sample - samples(self.config.carry_s)
-        ):
-            return None
-        place = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
-        return play.verified(verification).carried(place)
-
-    def certain_end(self, play: OpenPlay, now_sample: int, origin_sample: int) -> tuple[OpenPlay, int]:
-        """The play and its end, aligned where alignment and chunks agree.
-
-        Where the newest stretch follows the track nowhere, although the play was well aligned before, chunks supported
-        it by chance, and the stretches before are looked at.
-        """
-        rough = min(rough_end(play.trail), now_sample)
-        whole, quarter = samples(self.config.verify_s), samples(self.config.verify_s) // 4
-        aligned_before = play.strength >= self.config.boundary_strength
-        for start in range(rough - 3 * quarter, rough - 3 * quarter - self.config.look_back * whole - 1, -whole):
-            end = now_sample if start == rough - 3 * quarter else start + whole + quarter
-            start = max(play.start_sample - quarter, start)
-            verification = self._verify(play, start, end, origin_sample)
-            if verification is not None and self._believed(verification.stream_end_sample - rough, verification):
-                play = play.verified(verification)
-                if start <= play.start_sample:
-                    play = self._started(play, verification, start)
-                ended = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
-                return replace(play, end_place=ended), ended.stream_sample
-            if start <= play.start_sample or not aligned_before:
-                break
-        return play, rough
-
-    def _believed(self, difference_samples: int, verification: Verification) -> bool:
-        near = abs(difference_samples) <= samples(self.config.boundary_s)
-        return near or verification.strength >= self.config.boundary_strength
-
-    def _verify(self, play: OpenPlay, start: int, end: int, origin_sample: int) -> Verification | None:
-        """Asks on the present epoch's clock, answers on the tracker's."""
-        anchor = (play.last_support.start_sample - origin_sample, play.track_sample(play.last_support.start_sample))
-        found = self.verifier.verify(play.track.track_key, start - origin_sample, end - origin_sample, anchor=anchor)
-        if found is None or origin_sample == 0:
-            return found
-        return replace(
-            found,
-            stream_start_sample=found.stream_start_sample + origin_sample,
-            stream_end_sample=found.stream_end_sample + origin_sample,
-            gaps=tuple((a + origin_sample, b + origin_sample) for a, b in found.gaps),
-        )
-
-    def _started(self, play: OpenPlay, verification: Verification, looked_from: int) -> OpenPlay:
-        """Takes the aligned start where it is near the chunks' one and not cut off by the stretch that was aligned."""
-        aligned = verification.stream_start_sample
-        cut = aligned <= looked_from + samples(1.0) and aligned > play.start_sample
-        if cut or not self._believed(aligned - play.start_sample, verification):
-            return play
-        return replace(play, start_sample=aligned, track_start_sample=verification.track_start_sample)
 
     def _unfit(
         self,
@@ -294,8 +237,7 @@ class Opening:
         )
         end = newest.end_sample + origin_sample
         looked_from = max(end - samples(self.config.verify_s), used.end_sample if used else origin_sample)
-        verification = self._verify(play, looked_from, end, origin_sample)
-        return play if verification is None else self._started(play.verified(verification), verification, looked_from)
+        return self.placing.opened(play, looked_from, end, origin_sample)
 
     def _one_a_work(self, proposed: Sequence[OpenPlay]) -> tuple[tuple[OpenPlay, ...], tuple[Decision, ...]]:
         """The surest recording of each work."""

@@ -15,7 +15,8 @@ from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import Candidate, ChunkEvidence, Verifier
 from stream_monitor.open_play import OpenPlay
 from stream_monitor.opening import Opening, Told, Tried
-from stream_monitor.plays import Alternative, Decision, PlayChange, PlayedTrack, Status, TrackerStep
+from stream_monitor.placing import Placing
+from stream_monitor.plays import Decision, PlayChange, PlayedTrack, Status, TrackerStep
 from stream_monitor.rivals import judge, margin
 from stream_monitor.segments import StreamKey
 from stream_monitor.tracker_config import TrackerConfig, samples
@@ -74,11 +75,11 @@ class Tracker:
         self.calibration = calibration or Calibration.provisional()
         self._tracks = tracks
         self._known: dict[int, PlayedTrack | None] = {}
-        self._verifier = verifier
         self._floor = floor
         self._state = TrackerState(stream=stream)
+        self._placing = Placing(verifier=verifier, config=self.config)
         self._opening = Opening(
-            verifier=verifier, calibration=self.calibration, config=self.config, track=self._track, floor=floor
+            placing=self._placing, calibration=self.calibration, config=self.config, track=self._track, floor=floor
         )
 
     @property
@@ -162,13 +163,16 @@ class Tracker:
         """The play after the chunk: support, jump, features, siblings."""
         origin, chunk = self._state.origin_sample, evidence.chunk
         candidate = heard.get(play.track.track_key)
+        gaps = len(play.gaps)
         play = play.hear(chunk.start_sample + origin, chunk.end_sample + origin, candidate, chunk.index, self.config)
+        if len(play.gaps) > gaps:
+            play = self._placing.gap(play, chunk.end_sample + origin, origin)
         siblings = [
             other
             for key, other in heard.items()
             if key != play.track.track_key and self._work(key) == play.track.work_id
         ]
-        play = replace(play, alternatives=self._alternatives(play, siblings))
+        play = self._opening.with_alternatives(play, siblings)
         if play.silent_chunks:
             helping = [other for other in siblings if self._opening.goes_on(other, play)]
             return play.helped(helping[0]) if helping else play
@@ -181,16 +185,6 @@ class Tracker:
             score=max(play.score, candidate.window_scores[candidate.window - 1]),
         )
 
-    def _alternatives(self, play: OpenPlay, siblings: list[Candidate]) -> tuple[Alternative, ...]:
-        best = {alternative.track_id: alternative.score for alternative in play.alternatives}
-        for candidate in siblings:
-            track = self._track(candidate.track_key)
-            if track is not None and candidate.ordered_score >= self.config.verify_score:
-                score = candidate.window_scores[candidate.window - 1]
-                best[track.track_id] = max(score, best.get(track.track_id, score))
-        ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[: self.config.alternatives]
-        return tuple(Alternative(track_id=track_id, score=score) for track_id, score in ranked)
-
     def _end_what_ended(self, plays: list[OpenPlay], step: _Step) -> list[OpenPlay]:
         going = []
         for play in plays:
@@ -200,7 +194,7 @@ class Tracker:
             if kind == "again":
                 self._close(play, step, "the track begins again")
             elif kind == "none" and silent > samples(self.config.max_gap_s):
-                carried = self._opening.carried(play, step.now_sample, self._state.origin_sample)
+                carried = self._placing.carried(play, step.now_sample, self._state.origin_sample)
                 if carried is None:
                     self._close(play, step, "no evidence for longer than a permitted gap")
                 else:
@@ -266,14 +260,14 @@ class Tracker:
                 told.append(play)
                 continue
             if play.revision < self.config.verified_updates:
-                play = self._opening.certain_start(play, step.now_sample, self._state.origin_sample)
+                play = self._placing.start(play, step.now_sample, self._state.origin_sample)
             end = play.last_support.end_sample if play.silent_chunks == 0 else rough_end(play.trail)
             told.append(self._say(play, step, "updated", "time for an update", end))
         return told
 
     def _close(self, play: OpenPlay, step: _Step, reason: str) -> None:
         """Ends a play: final, or retracted where it was nothing."""
-        play, end = self._opening.certain_end(play, step.now_sample, self._state.origin_sample)
+        play, end = self._placing.end(play, step.now_sample, self._state.origin_sample)
         confidence = self.calibration.confidence(play.features)
         lone = play.supporting < self.config.min_chunks and play.recording < self.config.recording_significance
         if end - play.start_sample < samples(self.config.min_play_s):

@@ -25,7 +25,7 @@ class TrackerConfig(BaseModel):
     boundary_s: float = Field(20.0, ge=0.0, le=600.0)
     """An aligned boundary is believed within this of where the chunks see it, s …"""
     boundary_strength: float = Field(4.0, ge=0.0, le=100.0)
-    """… and anywhere in the stretch that was aligned from this strength (null deviations)."""
+    """… and anywhere in the stretch that was aligned from this strength (`Alignment.strength`)."""
     carry_s: float = Field(15.0, ge=0.0, le=120.0)
     """A play whose chunks fail goes on where an alignment of that strength reaches the last so many seconds."""
     look_back: int = Field(1, ge=0, le=10)
@@ -50,7 +50,7 @@ class TrackerConfig(BaseModel):
 
     max_gap_s: float = Field(30.0, ge=0.0, le=600.0)
     """A play without support for longer is over, s; shorter stretches are its gaps."""
-    min_gap_s: float = Field(8.0, ge=0.0, le=600.0)
+    min_gap_s: float = Field(4.0, ge=0.0, le=600.0)
     """Shorter stretches without support are not told, s."""
     min_play_s: float = Field(8.0, ge=0.0, le=3600.0)
     """Shorter plays are retracted, s."""

@@ -1,0 +1,104 @@
+"""What alignment says about an open play: its start, its gaps, its end, and whether it goes on.
+
+Chunks see a boundary within a few seconds; a verifier that places the stream's last minutes on the track sees it
+exactly, and is believed as far as it is strong. Positions are samples on the tracker's clock; the verifier is asked on
+the present epoch's, whose sample 0 is `origin_sample`. It knows nothing of other plays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from stream_monitor.boundaries import rough_end
+from stream_monitor.evidence import Verification, Verifier
+from stream_monitor.open_play import OpenPlay, Place
+from stream_monitor.tracker_config import TrackerConfig, samples
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placing:
+    """Asks the verifier about plays."""
+
+    verifier: Verifier
+    config: TrackerConfig
+
+    def opened(self, play: OpenPlay, looked_from: int, now_sample: int, origin_sample: int) -> OpenPlay:
+        """A play that could open, with what an alignment since `looked_from` says about it."""
+        verification = self._verify(play, looked_from, now_sample, origin_sample)
+        return play if verification is None else self._started(play.verified(verification), verification, looked_from)
+
+    def start(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay:
+        """The play with its start aligned, as far as the stream's last minutes still hold it."""
+        half = samples(self.config.verify_s) // 2
+        start, end = play.start_sample - half, min(now_sample, play.start_sample + half)
+        verification = self._verify(play, start, end, origin_sample)
+        return play if verification is None else self._started(play.verified(verification), verification, start)
+
+    def carried(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay | None:
+        """The play, if an alignment follows it up to now although chunks do not support it; else None."""
+        start = max(play.start_sample, now_sample - samples(self.config.verify_s))
+        verification = self._verify(play, start, now_sample, origin_sample)
+        if (
+            verification is None
+            or verification.strength < self.config.boundary_strength
+            or verification.stream_end_sample < now_sample - samples(self.config.carry_s)
+        ):
+            return None
+        place = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
+        return play.verified(verification).carried(place)
+
+    def gap(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay:
+        """The play, which has just gone on after a gap, with what an alignment says about that gap."""
+        around = samples(self.config.verify_s) // 2
+        verification = self._verify(play, play.gaps[-1][0] - around, now_sample, origin_sample)
+        if verification is None or verification.strength < self.config.boundary_strength:
+            return play
+        return play.verified(verification)
+
+    def end(self, play: OpenPlay, now_sample: int, origin_sample: int) -> tuple[OpenPlay, int]:
+        """The play and its end, aligned where alignment and chunks agree.
+
+        Where the newest stretch follows the track nowhere, although the play was well aligned before, chunks supported
+        it by chance, and the stretches before are looked at.
+        """
+        rough = min(rough_end(play.trail), now_sample)
+        whole, quarter = samples(self.config.verify_s), samples(self.config.verify_s) // 4
+        aligned_before = play.strength >= self.config.boundary_strength
+        for start in range(rough - 3 * quarter, rough - 3 * quarter - self.config.look_back * whole - 1, -whole):
+            end = now_sample if start == rough - 3 * quarter else start + whole + quarter
+            start = max(play.start_sample - quarter, start)
+            verification = self._verify(play, start, end, origin_sample)
+            if verification is not None and self._believed(verification.stream_end_sample - rough, verification):
+                play = play.verified(verification)
+                if start <= play.start_sample:
+                    play = self._started(play, verification, start)
+                ended = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
+                return replace(play, end_place=ended), ended.stream_sample
+            if start <= play.start_sample or not aligned_before:
+                break
+        return play, rough
+
+    def _believed(self, difference_samples: int, verification: Verification) -> bool:
+        near = abs(difference_samples) <= samples(self.config.boundary_s)
+        return near or verification.strength >= self.config.boundary_strength
+
+    def _verify(self, play: OpenPlay, start: int, end: int, origin_sample: int) -> Verification | None:
+        """Asks on the present epoch's clock, answers on the tracker's."""
+        anchor = (play.last_support.start_sample - origin_sample, play.track_sample(play.last_support.start_sample))
+        found = self.verifier.verify(play.track.track_key, start - origin_sample, end - origin_sample, anchor=anchor)
+        if found is None or origin_sample == 0:
+            return found
+        return replace(
+            found,
+            stream_start_sample=found.stream_start_sample + origin_sample,
+            stream_end_sample=found.stream_end_sample + origin_sample,
+            gaps=tuple((a + origin_sample, b + origin_sample) for a, b in found.gaps),
+        )
+
+    def _started(self, play: OpenPlay, verification: Verification, looked_from: int) -> OpenPlay:
+        """Takes the aligned start where it is near the chunks' one and not cut off by the stretch that was aligned."""
+        aligned = verification.stream_start_sample
+        cut = aligned <= looked_from + samples(1.0) and aligned > play.start_sample
+        if cut or not self._believed(aligned - play.start_sample, verification):
+            return play
+        return replace(play, start_sample=aligned, track_start_sample=verification.track_start_sample)
