@@ -127,7 +127,10 @@ class Pipeline:
         ready = list(self._assemble(blocks, frames_BFT))
         embedded = self._embed([each for each in ready if each.chunk is not None])
         evidence = self._match(embedded)
-        return [self._follow(each, evidence) for each in ready]
+        outcomes = [self._follow(each, evidence) for each in ready]
+        # The matcher remembers a chunk when it is asked for the next one: ask once more.
+        next(evidence, None)
+        return outcomes
 
     def _cut(self, segment: Segment) -> list[tuple[Lane, BlockRequest]]:
         """Step 1: a segment continues its stream's audio; whole blocks of it go on."""
