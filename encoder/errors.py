@@ -28,3 +28,11 @@ class MissingPackageError(EncoderError):
 
 class TrainingDataError(EncoderError):
     """Songs, or a program or file that rendering them needs, are missing or cannot be read."""
+
+
+class WeightsError(EncoderError):
+    """A folder of weights is missing, torn, of another format version, or does not fit together."""
+
+
+class DeviceError(EncoderError):
+    """The asked device or precision cannot be used on this machine."""

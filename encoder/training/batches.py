@@ -80,9 +80,7 @@ def draw_step(
     """Draws all views of a step."""
     hard = difficulty(config, step)
     requests = requests_of_step(config, data.songs, step)
-    mean_VFT = draw_views(
-        requests, difficulty=hard, average_frames=average_frames, speech_FN=data.speech_FN, pool=pool
-    )
+    mean_VFT = draw_views(requests, difficulty=hard, average_frames=average_frames, speech_FN=data.speech_FN, pool=pool)
     bins, frames = mean_VFT.shape[1:]
     rng = np.random.default_rng((config.seed, step, 1))
     crop = frames

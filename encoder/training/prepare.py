@@ -20,9 +20,7 @@ def training_set(config: TrainingConfig) -> TrainingSet:
     groups = load_split()
     songs = load_songs(tuple(config.mixture), part="train", limit=config.works_per_source)
     drawn = [(song.source, drawn_song(song, groups[song.work_id].group)) for song in songs]
-    return TrainingSet(
-        songs=drawn_by_source(drawn), speech_FN=speech_columns(config.speech_minutes, config.seed)
-    )
+    return TrainingSet(songs=drawn_by_source(drawn), speech_FN=speech_columns(config.speech_minutes, config.seed))
 
 
 def validation_songs(sources: Sequence[str] = ("pop909",), limit: int | None = None) -> list[DrawnSong]:
