@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from index.admission import Admitted, Repeated, admit
 from index.errors import IndexBusy, UnknownTrack
 from index.inventory import CatalogueInfo, VerifyReport, inventory, verify, version_of
-from index.live import LiveConfig, LiveIndex
+from index.live import LiveIndex
+from index.live_config import LiveConfig
 from index.mirror import IndexKind, IndexMirror
 from index.protocol import Index
-from index.store import CatalogueStore, Checkpoint
+from index.store import CatalogueStore
+from index.store_view import Checkpoint
 from index.track import Added, AlreadyEnrolled, NewTrack, Refused, Track
 
 

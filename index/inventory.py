@@ -12,7 +12,8 @@ from index.errors import CatalogueError
 from index.graph_file import check_graph_file
 from index.protocol import UNIT_TOLERANCE
 from index.snapshot import FORMAT_VERSION, digest
-from index.store import CatalogueStore, StoreView
+from index.store import CatalogueStore
+from index.store_view import StoreView
 from index.table import StoredTrack
 
 

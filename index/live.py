@@ -11,56 +11,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
 
 from index.errors import IndexBusy, IndexClosed
 from index.exact import checked_query, owners_of_all, ranked, refuse_unknown_key, refuse_used_key, scan
 from index.gate import Gate
-from index.hnsw import FrozenGraph, GraphConfig
+from index.hnsw import FrozenGraph
+from index.live_config import LiveConfig, LiveStats
 from index.protocol import Float32Array, Neighbours, SimilarityTable, checked_embeddings, checked_vectors
 from index.rows import NOBODY, EmbeddingRows
 
 log = structlog.get_logger(__name__)
 
 MERGE_TIMEOUT_S = 3600.0
-
-
-class LiveConfig(BaseModel):
-    """When the graph is used and when it is renewed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    graph: GraphConfig = GraphConfig()
-    min_graph_rows: int = Field(default=8192, ge=1)
-    """Fewer live rows than this are scanned: that is as quick as a graph, and exact."""
-    merge_rows: int = Field(default=4096, ge=1)
-    """A merge starts when more rows than this lie outside the graph ..."""
-    merge_share: float = Field(default=1 / 16, ge=0)
-    """... and more than this share of the graph's rows, so that a large graph is not copied for little."""
-    rebuild_share: float = Field(default=0.3, gt=0, le=1)
-    """A graph of which more than this share was removed is built anew instead of extended."""
-    min_live_share: float = Field(default=0.2, ge=0, le=1)
-    """A graph of which less than this share is left is not asked: a scan of what is left is quicker."""
-    background: bool = True
-    """Merge by itself in a thread that is started when there is something to merge."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LiveStats:
-    """What the index holds and what it has done since it was made."""
-
-    live_rows: int
-    graph_rows: int
-    forgotten_rows: int
-    delta_rows: int
-    extensions: int
-    rebuilds: int
-    stopped_merges: int
-    scans_for_want_of_links: int
 
 
 class LiveIndex:

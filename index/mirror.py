@@ -18,7 +18,8 @@ from index.errors import CatalogueError, CatalogueReadOnly
 from index.exact import ExactIndex
 from index.graph_file import MISSING, load_graph, save_graph
 from index.hnsw import FrozenGraph
-from index.live import LiveConfig, LiveIndex
+from index.live import LiveIndex
+from index.live_config import LiveConfig
 from index.rows import NOBODY, EmbeddingRows
 from index.store import CatalogueStore
 from index.table import StoredTrack

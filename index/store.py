@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -25,10 +25,10 @@ from index.errors import (
     EncoderMismatch,
     IndexClosed,
 )
-from index.protocol import Float32Array
 from index.roster import Roster
 from index.snapshot import Snapshot, SnapshotHeader, SnapshotWriter
-from index.table import StoredTrack, TableState, TrackTable
+from index.store_view import Checkpoint, StoreView
+from index.table import StoredTrack, TrackTable
 from index.track import NewTrack, Track
 from index.writer_lock import WriterLock
 
@@ -38,22 +38,6 @@ TABLE = "catalogue.sqlite"
 REREADS = 5
 COMPACT_SHARE = 0.5
 COMPACT_MIN_ROWS = 4096
-
-Checkpoint = Callable[[str], None]
-"""Told the name of each step of a change when it is reached. Tests stop the process there."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class StoreView:
-    """One moment of the store: what the table said, the tracks, and the array files that they lie in."""
-
-    state: TableState
-    roster: Roster
-    snapshot: Snapshot
-
-    def embeddings(self, stored: StoredTrack) -> Float32Array:
-        """A track's vectors, a view of the file, float32 [N, D]."""
-        return self.snapshot.embeddings(stored.extent.first_row, stored.extent.end_row)
 
 
 class CatalogueStore:
