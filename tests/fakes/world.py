@@ -18,9 +18,21 @@ from numpy.typing import NDArray
 
 from encoder.grid import SAMPLE_RATE, spans
 from index.exact import ExactIndex
+from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import EmbeddedChunk, Verification
 from stream_monitor.plays import PlayedTrack
 from stream_monitor.segments import StreamKey
+from stream_monitor.window_score import WindowNull
+
+CALIBRATION = Calibration(
+    weights=(0.5, 0.15, 0.3, 3.5, 1.3, -0.1),
+    intercept=-9.5,
+    open_confidence=0.6,
+    close_confidence=0.15,
+    null=WindowNull(mean=(0.14, 0.123, 0.103, 0.088, 0.075), deviation=(0.031, 0.03, 0.034, 0.036, 0.04)),
+    fitted_on="the simulated world, by eye",
+)
+"""Fits this world: what its false candidates score, and how its verifier answers."""
 
 DIMENSIONS = 64
 STYLES = 6
