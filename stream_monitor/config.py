@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stream_monitor.config_template import group
 from stream_monitor.errors import ConfigError
 from stream_monitor.monitor import MonitorConfig
 from stream_monitor.pipeline import PipelineConfig
@@ -37,8 +38,7 @@ class EncoderSettings(BaseModel):
     device: str = "cpu"
     """`cpu`, or a CUDA device such as `cuda:0`."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    threads: int = Field(default=0, ge=0, le=256)
-    """Threads of the encoder's arithmetic; 0 takes one for each core."""
+    """Of the network: bf16 is faster on machines that have it, embeddings differ by about 1e-3."""
 
 
 class Config(BaseModel):
@@ -51,6 +51,7 @@ class Config(BaseModel):
     deterministic: bool = False
     """Fixed, padded batches and exact search: equal audio gives equal events, at a price in speed."""
     index: Literal["hnsw", "exact"] = "hnsw"
+    """First stage of the search; `exact` scans everything and is what `deterministic` uses."""
     encoder: EncoderSettings = EncoderSettings()
     pipeline: PipelineConfig = PipelineConfig()
     plays: RepertoireConfig = RepertoireConfig()
@@ -131,6 +132,8 @@ def _message(error: ValidationError, origin: Mapping[tuple[str, ...], str], path
     first = error.errors()[0]
     place = tuple(str(part) for part in first["loc"])
     source = next((origin[place[:n]] for n in range(len(place), 0, -1) if place[:n] in origin), None)
+    # A missing or misplaced group is told by any key below it.
+    source = source or next((name for keys, name in origin.items() if keys[: len(place)] == place), None)
     source = source or (str(path) if path else "configuration")
     key = ".".join(place)
     if first["type"] != "extra_forbidden":
@@ -144,8 +147,8 @@ def _keys_at(place: tuple[str, ...]) -> list[str]:
     """The keys that a group of the tree has."""
     model: type[BaseModel] = Config
     for part in place:
-        below = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(below, type) and issubclass(below, BaseModel)):
+        below = group(model, part) if part in model.model_fields else None
+        if below is None:
             return []
         model = below
     return list(model.model_fields)

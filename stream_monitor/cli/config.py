@@ -6,6 +6,13 @@ from pathlib import Path
 
 import click
 
+HEADER = """\
+# Settings of the monitor: every key with its default. Give the file as --config FILE; what is left out is as here.
+# Any key can be set by environment: STREAM_MONITOR__MONITOR__OPEN_FILES=100. Unknown keys are errors.
+# Made by `stream-monitor config template`.
+
+"""
+
 
 @click.group()
 def config() -> None:
@@ -17,9 +24,19 @@ def schema() -> None:
     """Prints the JSON Schema of the configuration file."""
     import json
 
+    from stream_monitor import config_template
     from stream_monitor.config import Config
 
-    click.echo(json.dumps(Config.model_json_schema(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(config_template.schema(Config), indent=2, ensure_ascii=False))
+
+
+@config.command()
+def template() -> None:
+    """Prints a configuration file with every key at its default, each with its meaning."""
+    from stream_monitor import config_template
+    from stream_monitor.config import Config
+
+    click.echo(f"{HEADER}{config_template.template(Config, Config().model_dump(mode='json'))}", nl=False)
 
 
 @config.command()

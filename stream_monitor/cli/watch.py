@@ -89,7 +89,6 @@ def _run(
     from importlib.metadata import version
 
     from encoder.model import Encoder
-
     from index.catalogue import Catalogue
     from stream_monitor.clock import SystemClock
     from stream_monitor.events import Versions
