@@ -7,18 +7,17 @@ the old files open keep them until they refresh. Knows nothing of the index.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 from index.errors import CatalogueCorrupt
+from index.graph_file import delete_graph
 from index.roster import Roster
 from index.snapshot import Extent, Snapshot, SnapshotWriter
+from index.store_view import Checkpoint
 from index.table import StoredTrack, TableState, TrackTable
 
 
-def compact(
-    folder: Path, table: TrackTable, state: TableState, roster: Roster, checkpoint: Callable[[str], None]
-) -> None:
+def compact(folder: Path, table: TrackTable, state: TableState, roster: Roster, checkpoint: Checkpoint) -> None:
     """Write the live tracks into a new generation and switch to it; ``roster`` is not changed.
 
     Raises:
@@ -46,6 +45,7 @@ def compact(
     finally:
         writer.close()
     checkpoint("compaction committed")
+    delete_graph(folder)  # it numbers the rows as they were
     delete_other_generations(folder, new)
 
 

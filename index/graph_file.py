@@ -17,6 +17,7 @@ from index.atomic import sync_file, sync_folder, write_atomic
 from index.errors import CatalogueCorrupt
 from index.hnsw import FrozenGraph, GraphConfig
 from index.snapshot import FORMAT_VERSION, SnapshotHeader
+from index.store_view import Checkpoint
 
 SIDECAR = "graph.json"
 MISSING = "it is missing"
@@ -50,7 +51,7 @@ class LoadedGraph:
     reason: str
 
 
-def save_graph(folder: Path, header: SnapshotHeader, graph: FrozenGraph, end_row: int) -> None:
+def save_graph(folder: Path, header: SnapshotHeader, graph: FrozenGraph, end_row: int, checkpoint: Checkpoint) -> None:
     """Write the graph and then its card; a crash leaves the old pair or the new one.
 
     Raises:
@@ -74,12 +75,15 @@ def save_graph(folder: Path, header: SnapshotHeader, graph: FrozenGraph, end_row
             file=name,
             xxh3=file_digest(temporary),
         )
+        checkpoint("graph written")
         temporary.replace(folder / name)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(folder)
+    checkpoint("graph renamed")
     write_atomic(sidecar, lambda file: file.write(card.model_dump_json().encode()))
+    checkpoint("graph named by its card")
     for path in folder.glob("graph-*.hnsw*"):
         if path.name != name:
             path.unlink(missing_ok=True)
@@ -129,6 +133,13 @@ def check_graph_file(folder: Path, header: SnapshotHeader, rows: int, *, whole: 
     except ValidationError:
         return "its card cannot be read"
     return None
+
+
+def delete_graph(folder: Path) -> None:
+    """Delete the graph, its card first."""
+    (folder / SIDECAR).unlink(missing_ok=True)
+    for path in folder.glob("graph-*.hnsw*"):
+        path.unlink(missing_ok=True)
 
 
 def _read_card(folder: Path) -> GraphCard:

@@ -125,7 +125,7 @@ class IndexMirror:
             mark = (end_row, len(graph.forgotten))
             if mark != self._saved:
                 with storage_errors(f"saving the graph of {self._store.folder}"):
-                    save_graph(self._store.folder, header, graph, end_row)
+                    save_graph(self._store.folder, header, graph, end_row, self._store.checkpoint)
                 self._saved = mark
 
         return index.with_graph(write)

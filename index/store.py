@@ -54,7 +54,7 @@ class CatalogueStore:
         self, folder: Path, *, encoder_fingerprint: str | None, writable: bool, checkpoint: Checkpoint
     ) -> None:
         self.folder = folder
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         self._lock = WriterLock(folder) if writable else None
         self._writer: SnapshotWriter | None = None
         self._table: TrackTable | None = None
@@ -115,17 +115,17 @@ class CatalogueStore:
                 for one, track in new:
                     extent = writer.append(one.embedding_ND, one.sketch_nF, one.peaks_n)
                     stored.append(StoredTrack(track=track, extent=extent))
-                    self._checkpoint("arrays appended")
+                    self.checkpoint("arrays appended")
                 writer.sync()
-                self._checkpoint("arrays durable")
+                self.checkpoint("arrays durable")
                 with table.changing():
                     for number, one_stored in enumerate(stored):
                         key = table.insert(one_stored.track, one_stored.extent)
                         track = dataclasses.replace(one_stored.track, key=key)
                         stored[number] = dataclasses.replace(one_stored, track=track)
                     self._commit(table, self.view.state.change + len(stored))
-                    self._checkpoint("rows inserted")
-                self._checkpoint("committed")
+                    self.checkpoint("rows inserted")
+                self.checkpoint("committed")
             self._advance(put=stored)
         except BaseException:
             self._recover()
@@ -140,8 +140,8 @@ class CatalogueStore:
                 with table.changing():
                     table.delete(key)
                     self._commit(table, self.view.state.change + 1)
-                    self._checkpoint("row deleted")
-                self._checkpoint("removal committed")
+                    self.checkpoint("row deleted")
+                self.checkpoint("removal committed")
             self._advance(drop=key)
         except BaseException:
             self._recover()
@@ -239,7 +239,7 @@ class CatalogueStore:
         old = self.view
         try:
             with storage_errors(f"compacting {self.folder}"):
-                compact(self.folder, table, old.state, old.roster, self._checkpoint)
+                compact(self.folder, table, old.state, old.roster, self.checkpoint)
         finally:
             self.view = self._read(None)
             writer.close()

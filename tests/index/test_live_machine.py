@@ -141,9 +141,7 @@ class CatalogueMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.writer.close()
-        self.writer = Catalogue.open(
-            self.folder / "c", encoder_fingerprint=FINGERPRINT, writable=True, live=LIVE
-        )
+        self.writer = Catalogue.open(self.folder / "c", encoder_fingerprint=FINGERPRINT, writable=True, live=LIVE)
 
     @rule()
     def reopen_and_compact(self) -> None:
