@@ -50,6 +50,8 @@ class OpenPlay:
     origin_sample: int
     track: PlayedTrack
     first_chunk: int
+    earliest_sample: int
+    """The play cannot have begun before: there its track's play before ended, or its epoch began."""
     start_sample: int
     track_start_sample: int
     """Where in the track the play began: from the diagonal, until an alignment says it better."""
@@ -151,13 +153,10 @@ class OpenPlay:
         return replace(self, trail=trail, anchor=place, jump=None)
 
     def verified(self, verification: Verification) -> OpenPlay:
-        """Takes what an alignment says about version, key and tempo; the boundaries are the tracker's affair."""
+        """Takes what an alignment says about version, key and tempo; boundaries and gaps are another matter."""
         stronger = verification.strength >= self.strength or verification.match_type == "recording"
-        low, high = verification.stream_start_sample, verification.stream_end_sample
-        apart = tuple(gap for gap in self.gaps if gap[1] <= low or gap[0] >= high)
         return replace(
             self,
-            gaps=tuple(sorted({*apart, *verification.gaps})) if stronger else self.gaps,
             strength=max(self.strength, verification.strength),
             recording=max(self.recording, verification.recording),
             match_type=verification.match_type
@@ -166,6 +165,13 @@ class OpenPlay:
             transposition_semitones=verification.transposition_semitones if stronger else self.transposition_semitones,
             tempo_ratio=verification.tempo_ratio if stronger else self.tempo_ratio,
         )
+
+    def with_gaps(self, verification: Verification) -> OpenPlay:
+        """Within the stretch that was aligned, the alignment's gaps take the place of those that chunks saw."""
+        low, high = verification.stream_start_sample, verification.stream_end_sample
+        apart = [gap for gap in self.gaps if gap[0] < low or gap[1] > high]
+        fresh = [gap for gap in verification.gaps if all(gap[1] <= a or b <= gap[0] for a, b in apart)]
+        return replace(self, gaps=tuple(sorted([*apart, *fresh])))
 
     def landed(self) -> OpenPlay:
         """The play goes on at the diagonal that it jumped to; the chunks of the jump support it."""

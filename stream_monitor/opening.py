@@ -217,7 +217,8 @@ class Opening:
             trail.pop(0)
         position = min(fresh[-1][1] * CHUNK_HOP_SAMPLES, max(0, track.duration_samples - CHUNK_SAMPLES))
         anchor = Place(stream_sample=newest.start_sample + origin_sample, track_sample=position)
-        start_sample = max(rough_start(trail), origin_sample, used.end_sample if used else 0)
+        earliest = max(origin_sample, used.end_sample if used else 0)
+        start_sample = max(rough_start(trail), earliest)
         supporting = sum(chunk.supports for chunk in trail)
         lead = margin(candidate, evidence.candidates, self._work, self.floor)
         play = OpenPlay(
@@ -225,6 +226,7 @@ class Opening:
             origin_sample=origin_sample,
             track=track,
             first_chunk=fresh[-len(trail)][0],
+            earliest_sample=earliest,
             start_sample=start_sample,
             track_start_sample=max(0, position - (anchor.stream_sample - start_sample)),
             anchor=anchor,
@@ -236,7 +238,7 @@ class Opening:
             embeddings=evidence.catalogue_embeddings,
         )
         end = newest.end_sample + origin_sample
-        looked_from = max(end - samples(self.config.verify_s), used.end_sample if used else origin_sample)
+        looked_from = max(end - samples(self.config.verify_s), earliest)
         return self.placing.opened(play, looked_from, end, origin_sample)
 
     def _one_a_work(self, proposed: Sequence[OpenPlay]) -> tuple[tuple[OpenPlay, ...], tuple[Decision, ...]]:

@@ -25,14 +25,16 @@ class Placing:
     def opened(self, play: OpenPlay, looked_from: int, now_sample: int, origin_sample: int) -> OpenPlay:
         """A play that could open, with what an alignment since `looked_from` says about it."""
         verification = self._verify(play, looked_from, now_sample, origin_sample)
-        return play if verification is None else self._started(play.verified(verification), verification, looked_from)
+        return (
+            play if verification is None else self._started(self._taken(play, verification), verification, looked_from)
+        )
 
     def start(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay:
         """The play with its start aligned, as far as the stream's last minutes still hold it."""
         half = samples(self.config.verify_s) // 2
-        start, end = play.start_sample - half, min(now_sample, play.start_sample + half)
+        start, end = max(play.earliest_sample, play.start_sample - half), min(now_sample, play.start_sample + half)
         verification = self._verify(play, start, end, origin_sample)
-        return play if verification is None else self._started(play.verified(verification), verification, start)
+        return play if verification is None else self._started(self._taken(play, verification), verification, start)
 
     def carried(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay | None:
         """The play, if an alignment follows it up to now although chunks do not support it; else None."""
@@ -45,15 +47,16 @@ class Placing:
         ):
             return None
         place = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
-        return play.verified(verification).carried(place)
+        return self._taken(play, verification).carried(place)
 
     def gap(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay:
         """The play, which has just gone on after a gap, with what an alignment says about that gap."""
         around = samples(self.config.verify_s) // 2
-        verification = self._verify(play, play.gaps[-1][0] - around, now_sample, origin_sample)
+        start = max(play.earliest_sample, play.gaps[-1][0] - around)
+        verification = self._verify(play, start, now_sample, origin_sample)
         if verification is None or verification.strength < self.config.boundary_strength:
             return play
-        return play.verified(verification)
+        return self._taken(play, verification)
 
     def end(self, play: OpenPlay, now_sample: int, origin_sample: int) -> tuple[OpenPlay, int]:
         """The play and its end, aligned where alignment and chunks agree.
@@ -66,10 +69,10 @@ class Placing:
         aligned_before = play.strength >= self.config.boundary_strength
         for start in range(rough - 3 * quarter, rough - 3 * quarter - self.config.look_back * whole - 1, -whole):
             end = now_sample if start == rough - 3 * quarter else start + whole + quarter
-            start = max(play.start_sample - quarter, start)
+            start = max(play.earliest_sample, play.start_sample - quarter, start)
             verification = self._verify(play, start, end, origin_sample)
             if verification is not None and self._believed(verification.stream_end_sample - rough, verification):
-                play = play.verified(verification)
+                play = self._taken(play, verification)
                 if start <= play.start_sample:
                     play = self._started(play, verification, start)
                 ended = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
@@ -77,6 +80,12 @@ class Placing:
             if start <= play.start_sample or not aligned_before:
                 break
         return play, rough
+
+    def _taken(self, play: OpenPlay, verification: Verification) -> OpenPlay:
+        """The play with what the alignment says, gaps only where it is strong."""
+        play = play.verified(verification)
+        strong = verification.strength >= self.config.boundary_strength or verification.match_type == "recording"
+        return play.with_gaps(verification) if strong else play
 
     def _believed(self, difference_samples: int, verification: Verification) -> bool:
         near = abs(difference_samples) <= samples(self.config.boundary_s)
@@ -97,7 +106,7 @@ class Placing:
 
     def _started(self, play: OpenPlay, verification: Verification, looked_from: int) -> OpenPlay:
         """Takes the aligned start where it is near the chunks' one and not cut off by the stretch that was aligned."""
-        aligned = verification.stream_start_sample
+        aligned = max(play.earliest_sample, verification.stream_start_sample)
         cut = aligned <= looked_from + samples(1.0) and aligned > play.start_sample
         if cut or not self._believed(aligned - play.start_sample, verification):
             return play

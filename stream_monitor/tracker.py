@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from stream_monitor.boundaries import rough_end
 from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import Candidate, ChunkEvidence, Verifier
 from stream_monitor.open_play import OpenPlay
@@ -193,7 +192,7 @@ class Tracker:
             silent = step.now_sample - play.last_support.end_sample
             if kind == "again":
                 self._close(play, step, "the track begins again")
-            elif kind == "none" and silent > samples(self.config.max_gap_s):
+            elif kind == "none" and silent >= samples(self.config.max_gap_s):
                 carried = self._placing.carried(play, step.now_sample, self._state.origin_sample)
                 if carried is None:
                     self._close(play, step, "no evidence for longer than a permitted gap")
@@ -249,20 +248,21 @@ class Tracker:
         return plays
 
     def _tell_what_is_due(self, plays: list[OpenPlay], step: _Step) -> list[OpenPlay]:
+        """Updates of plays that the newest chunk supports, so that an end is told once, when it is certain."""
         told = []
         for play in plays:
-            if step.now_sample - play.announced_sample < samples(self.config.update_every_s):
-                confidence = self.calibration.confidence(play.features)
+            due = step.now_sample - play.announced_sample >= samples(self.config.update_every_s)
+            if due and play.silent_chunks == 0:
+                if play.revision < self.config.verified_updates:
+                    play = self._placing.start(play, step.now_sample, self._state.origin_sample)
+                play = self._say(play, step, "updated", "time for an update", play.last_support.end_sample)
+            elif play.announced_sample < step.now_sample:
                 reason = f"no support for {play.silent_chunks} chunks" if play.silent_chunks else "supported"
+                confidence = self.calibration.confidence(play.features)
                 step.decisions.append(
                     Decision(track_key=play.track.track_key, outcome="kept", reason=reason, confidence=confidence)
                 )
-                told.append(play)
-                continue
-            if play.revision < self.config.verified_updates:
-                play = self._placing.start(play, step.now_sample, self._state.origin_sample)
-            end = play.last_support.end_sample if play.silent_chunks == 0 else rough_end(play.trail)
-            told.append(self._say(play, step, "updated", "time for an update", end))
+            told.append(play)
         return told
 
     def _close(self, play: OpenPlay, step: _Step, reason: str) -> None:

@@ -49,7 +49,7 @@ class TrackerConfig(BaseModel):
     """A jump back by at least this, to within this of where the play began in the track, is a second play, s."""
 
     max_gap_s: float = Field(30.0, ge=0.0, le=600.0)
-    """A play without support for longer is over, s; shorter stretches are its gaps."""
+    """A play without support for as long is over, s; shorter stretches are its gaps."""
     min_gap_s: float = Field(4.0, ge=0.0, le=600.0)
     """Shorter stretches without support are not told, s."""
     min_play_s: float = Field(8.0, ge=0.0, le=3600.0)

@@ -58,6 +58,13 @@ class Aired:
     """Strength of what differs from the work; 0.0: the recording itself."""
     talk: float = 0.0
     """Strength of speech over it."""
+    gaps_s: tuple[tuple[float, float], ...] = ()
+    """What the verifier says about its gaps."""
+
+    def meets(self, anchor: tuple[int, int]) -> bool:
+        """Whether (stream sample, track sample) lies on its diagonal, give or take 15 s."""
+        expected_s = self.track_start_s + (anchor[0] / SAMPLE_RATE - self.start_s) * self.tempo
+        return abs(expected_s - anchor[1] / SAMPLE_RATE) <= 15.0
 
 
 class World:
@@ -182,6 +189,8 @@ class WorldVerifier:
         best: tuple[float, Aired] | None = None
         for play in self.aired:
             overlap = min(play.end_s, end_sample / SAMPLE_RATE) - max(play.start_s, start_sample / SAMPLE_RATE)
+            if anchor is not None and not play.meets(anchor):
+                continue
             if f"w{play.work}" == work_id and overlap > 0 and (best is None or overlap > best[0]):
                 best = overlap, play
         if best is None or best[0] < 5.0:
@@ -201,6 +210,9 @@ class WorldVerifier:
             strength=max(0.0, float(rng.normal(3.0 + overlap / 12.0, 1.0))),
             recording=max(0.0, overlap * float(rng.normal(2.0, 0.3))) if same else 0.0,
             match_type="recording" if same else "version",
+            gaps=tuple(
+                (round(a * SAMPLE_RATE), round(b * SAMPLE_RATE)) for a, b in play.gaps_s if start_s < a and b < end_s
+            ),
         )
 
     def _chance(self, rng: np.random.Generator, start_sample: int, end_sample: int) -> Verification:
