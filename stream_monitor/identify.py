@@ -1,0 +1,160 @@
+"""Ranks the tracks of a catalogue for one whole heard file, and says where each lies.
+
+First stage: every track that is among the K nearest neighbours of any chunk is a candidate. Second stage: MaxMean of
+all chunks of the file against each (Du et al., ICASSP 2023). The best are placed by their frames and spectral peaks; a
+track whose own recording the file holds comes before all others. It knows nothing of files, of streaming, or of how
+results are shown. What does not fit into memory at once (a 12-hour file against many tracks) goes in slices.
+
+M chunks of the file, N embeddings of a track, D dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from encoder.grid import SAMPLE_RATE
+from index.catalogue import Catalogue
+from index.maxmean import max_mean_of
+from stream_monitor.confidence import Calibration, PlayFeatures
+from stream_monitor.enrol import HeardFile
+from stream_monitor.evidence import MatchType
+from stream_monitor.file_evidence import FileEvidence, file_evidence
+from stream_monitor.file_placing import Placement, place
+from stream_monitor.verifier import TrackPrints
+
+SLICE_VALUES = 4_000_000
+"""Similarities that are held at a time: 16 MB."""
+SLICE_CHUNKS = 256
+"""Chunks that are looked up at a time."""
+
+
+class IdentifyConfig(BaseModel):
+    """How widely `identify` looks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    neighbours: int = Field(default=50, ge=1, le=1000, description="K: neighbours of each chunk that name candidates.")
+    placed_tracks: int = Field(default=20, ge=1, description="At least so many of the best are placed by peaks.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One track as a file shows it."""
+
+    track_key: int
+    track_id: str
+    score: float
+    """MaxMean of the whole file."""
+    confidence: float | None
+    """Probability that it is right; None while the weights have no fitted calibration."""
+    match_type: MatchType
+    query_start_s: float
+    query_end_s: float
+    track_start_s: float
+    track_end_s: float
+
+
+class Identifier:
+    """Asks one catalogue about heard files."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        cohort_CD: npt.NDArray[np.float32],
+        calibration: Mapping[str, Any],
+        config: IdentifyConfig | None = None,
+    ) -> None:
+        """Args: `cohort_CD` and `calibration` are the encoder's.
+
+        Raises:
+            CalibrationError: The weights' calibration does not fit this version.
+        """
+        self._catalogue = catalogue
+        self._cohort_CD = cohort_CD
+        self._calibration = Calibration.of_encoder(calibration)
+        self._config = config or IdentifyConfig()
+        self._prints = TrackPrints(catalogue.sketch, catalogue.peaks, limit=256)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether results have a confidence."""
+        return self._calibration.fitted_on is not None
+
+    def identify(self, heard: HeardFile, *, top: int) -> list[Result]:
+        """The `top` best tracks for a file, best first; those below any threshold are kept."""
+        scores = self._scores(heard.embedding_ND)
+        best = sorted(scores, key=lambda key: (-scores[key], key))[: max(top, self._config.placed_tracks)]
+        evidence = file_evidence(
+            heard, self._catalogue.index, self._cohort_CD, self._calibration.null, self._work_of, best
+        )
+        results = [self._result(heard, key, scores[key], evidence) for key in best]
+        results.sort(key=lambda result: (result.match_type != "recording", -result.score, result.track_key))
+        return results[:top]
+
+    def _scores(self, query_MD: npt.NDArray[np.float32]) -> dict[int, float]:
+        """MaxMean of the whole file against every track that any of its chunks names."""
+        index = self._catalogue.index
+        named: set[int] = set()
+        for start in range(0, len(query_MD), SLICE_CHUNKS):
+            found = index.neighbours(query_MD[start : start + SLICE_CHUNKS], self._config.neighbours)
+            named.update(np.unique(found.track_BK).tolist())
+        scores: dict[int, float] = {}
+        for keys in self._slices(sorted(named), len(query_MD)):
+            for key, similarity_MN in zip(keys, index.similarities(query_MD, keys), strict=True):
+                scores[key] = max_mean_of(similarity_MN)
+        return scores
+
+    def _slices(self, keys: Sequence[int], chunks: int) -> Iterator[list[int]]:
+        """The keys in portions whose similarities fit into `SLICE_VALUES`; at least one each."""
+        portion: list[int] = []
+        values = 0
+        for key in keys:
+            size = chunks * self._catalogue.track(key).embeddings
+            if portion and values + size > SLICE_VALUES:
+                yield portion
+                portion, values = [], 0
+            portion.append(key)
+            values += size
+        if portion:
+            yield portion
+
+    def _result(self, heard: HeardFile, key: int, score: float, evidence: FileEvidence) -> Result:
+        track = self._catalogue.track(key)
+        (similarity_MN,) = self._catalogue.index.similarities(heard.embedding_ND, [key])
+        placed = place(heard, similarity_MN, track.starts_N, track.duration_samples, self._prints.of(key))
+        return Result(
+            track_key=key,
+            track_id=track.track_id,
+            score=score,
+            confidence=self._confidence(key, placed, evidence),
+            match_type=placed.match_type,
+            query_start_s=placed.query_start_sample / SAMPLE_RATE,
+            query_end_s=placed.query_end_sample / SAMPLE_RATE,
+            track_start_s=placed.track_start_sample / SAMPLE_RATE,
+            track_end_s=placed.track_end_sample / SAMPLE_RATE,
+        )
+
+    def _confidence(self, key: int, placed: Placement, evidence: FileEvidence) -> float | None:
+        if not self.calibrated:
+            return None
+        seen = evidence.of(key)
+        return self._calibration.confidence(
+            PlayFeatures.of(
+                ordered=seen.ordered,
+                margin=seen.margin,
+                chunks=seen.chunks,
+                strength=placed.strength,
+                recording=placed.recording,
+                embeddings=len(self._catalogue.index),
+            )
+        )
+
+    def _work_of(self, key: int) -> str:
+        return self._catalogue.track(key).work_id
