@@ -36,3 +36,7 @@ class WeightsError(EncoderError):
 
 class DeviceError(EncoderError):
     """The asked device or precision cannot be used on this machine."""
+
+
+class RecipeError(EncoderError):
+    """A training file or the encoder configuration that it names is missing or wrong."""

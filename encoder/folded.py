@@ -25,13 +25,13 @@ class InstanceBatchNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.instance = nn.InstanceNorm2d(self.half, affine=True)
-        self.batch = nn.BatchNorm2d(channels - self.half)
+        self.normed = channels // 2
+        self.instance = nn.InstanceNorm2d(self.normed, affine=True)
+        self.batch = nn.BatchNorm2d(channels - self.normed)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Normalises [B, C, H, W], same shape."""
-        first, second = x_BCHW[:, : self.half], x_BCHW[:, self.half :]
+        first, second = x_BCHW[:, : self.normed], x_BCHW[:, self.normed :]
         return torch.cat((self.instance(first), self.batch(second)), dim=1)
 
 

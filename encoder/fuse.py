@@ -1,6 +1,6 @@
-"""Makes a trained network quick to run: batch norms are folded into the layers in front of them. Exact but for rounding.
+"""Makes a trained network quick to run: batch norms are folded into the layers in front of them.
 
-Knows nothing of audio or of training; the result runs in evaluation only.
+Exact but for rounding. Knows nothing of audio or of training; the result runs in evaluation only.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class InstanceFirstHalf(nn.Module):
     def __init__(self, instance: nn.InstanceNorm2d) -> None:
         super().__init__()
         self.instance = instance
-        self.half = instance.num_features
+        self.normed = instance.num_features
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Normalises the first half of the channels of [B, C, H, W] in place."""
-        x_BCHW[:, : self.half] = self.instance(x_BCHW[:, : self.half])
+        x_BCHW[:, : self.normed] = self.instance(x_BCHW[:, : self.normed])
         return x_BCHW
 
 
@@ -95,7 +95,7 @@ def _fold_pair(block: nn.Module, conv_name: str, norm_name: str) -> None:
     conv: nn.Conv2d = holder.conv if isinstance(holder, CircularConv) else holder
     if isinstance(norm, InstanceBatchNorm):
         scale, shift = _scale_and_shift(norm.batch)
-        ones, zeros = torch.ones(norm.half, dtype=torch.double), torch.zeros(norm.half, dtype=torch.double)
+        ones, zeros = torch.ones(norm.normed, dtype=torch.double), torch.zeros(norm.normed, dtype=torch.double)
         fused = _with_bias(conv, torch.cat((ones, scale)), torch.cat((zeros, shift)))
         setattr(block, norm_name, InstanceFirstHalf(norm.instance))
     else:

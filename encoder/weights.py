@@ -82,6 +82,14 @@ def fingerprint(config: EncoderConfig, network: EmbeddingNetwork) -> str:
     return digest.hexdigest()[:16]
 
 
+def round_kernels(network: EmbeddingNetwork) -> None:
+    """Rounds convolution and projection kernels to float16 values, in place: what `save_weights` stores."""
+    with torch.no_grad():
+        for name, tensor in _stored(network).items():
+            if _is_kernel(name, tensor):
+                tensor.copy_(tensor.half().float())
+
+
 def save_weights(
     path: Path,
     config: EncoderConfig,
@@ -91,11 +99,10 @@ def save_weights(
 ) -> str:
     """Writes a folder of weights, each file atomically, the card last; returns the fingerprint.
 
-    Convolution and projection kernels are stored as float16, so `network` is changed to what a load will give.
+    Convolution and projection kernels are stored as float16, and rounded so in `network` too.
     """
-    state = _stored(network)
-    small = {name: tensor.half() if tensor.ndim > 1 else tensor.float() for name, tensor in state.items()}
-    network.load_state_dict({name: tensor.float() for name, tensor in small.items()}, strict=False)
+    round_kernels(network)
+    small = {name: t.half() if _is_kernel(name, t) else t.float() for name, t in _stored(network).items()}
     mark = fingerprint(config, network)
     path.mkdir(parents=True, exist_ok=True)
     metadata = {"format": str(FORMAT_VERSION), "fingerprint": mark}
@@ -154,6 +161,10 @@ def load_weights(path: Path | None = None) -> Weights:
 def _stored(network: EmbeddingNetwork) -> dict[str, Tensor]:
     """State without the counters of batch norm, which no embedding depends on."""
     return {name: t for name, t in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def _is_kernel(name: str, tensor: Tensor) -> bool:
+    return tensor.ndim > 1 and name.endswith("weight")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -82,7 +82,6 @@ def _accompany(chords_K4: Array, start_s: float, stop_s: float, out_N5: Array) -
         if count + 2 >= len(out_N5):
             break
         bass = bass_register + (root - bass_register) % 12
-        bass_end = end
         step = 0
         time = begin
         while time < end and count + 6 < len(out_N5):
@@ -100,15 +99,8 @@ def _accompany(chords_K4: Array, start_s: float, stop_s: float, out_N5: Array) -
                 _put(out_N5, count, time, length * 1.5, pitch, 75.0, 2.0)
                 count += 1
             if step % 4 == 0 and (step == 0 or repeat_bass):
-                _put(
-                    out_N5,
-                    count,
-                    time,
-                    min(4 * unit_s, bass_end - time) if repeat_bass else bass_end - time,
-                    bass,
-                    80.0,
-                    2.0,
-                )
+                hold = min(4 * unit_s, end - time) if repeat_bass else end - time
+                _put(out_N5, count, time, hold, bass, 80.0, 2.0)
                 count += 1
             time += unit_s
             step += 1

@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from encoder.grid import BINS, CHUNK_FRAMES, SAMPLE_RATE
+from encoder.grid import BINS, CHUNK_FRAMES
 from encoder.training.arrange_view import INSTRUMENTS, MAX_EVENTS, arrange_view, random_instruments
 from encoder.training.chords import chord_segments
 from encoder.training.draw import (

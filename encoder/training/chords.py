@@ -73,7 +73,7 @@ def _viterbi(score_SK: Array, change: float) -> NDArray[np.int64]:
 
 
 def chord_segments(song: Song) -> Array:
-    """Chords of a song as float32 [n, 4]: start s, end s, root (0 = C), minor (0 or 1); empty for a song of no notes."""
+    """Chords of a song as float32 [n, 4]: start s, end s, root (0 = C), minor (0 or 1); empty without notes."""
     notes_N5 = song.notes_N5
     if len(notes_N5) == 0:
         return np.zeros((0, 4), np.float32)

@@ -68,8 +68,8 @@ def _profile(
     level_off = math.exp(-decay * duration)
     # Until the release has fallen by 46 dB.
     stop = off + 5.3 * release
-    first = max(0, int(math.floor(onset / COLUMN_S)))
-    last = min(columns, int(math.floor(stop / COLUMN_S)) + 1)
+    first = max(0, math.floor(onset / COLUMN_S))
+    last = min(columns, math.floor(stop / COLUMN_S) + 1)
     for c in range(first, last):
         left = c * COLUMN_S
         right = left + COLUMN_S
@@ -94,11 +94,11 @@ def _response(distance: float, vibrato: float, leakage: Array) -> float:
     """Magnitude response at a distance in semitones, averaged over the swing of a vibrato."""
     centre = len(leakage) // 2
     if vibrato <= 0.0:
-        i = int(round(distance * _STEPS_PER_SEMITONE)) + centre
+        i = round(distance * _STEPS_PER_SEMITONE) + centre
         return leakage[i] if 0 <= i < len(leakage) else 0.0
     total = 0.0
     for swing in (-0.9, -0.4, 0.4, 0.9):
-        i = int(round((distance + swing * vibrato) * _STEPS_PER_SEMITONE)) + centre
+        i = round((distance + swing * vibrato) * _STEPS_PER_SEMITONE) + centre
         if 0 <= i < len(leakage):
             total += leakage[i]
     return total / 4

@@ -10,12 +10,12 @@ from encoder.training.batches import TrainingSet
 from encoder.training.cohort import build_cohort
 from encoder.training.config import TrainingConfig
 from encoder.training.loop import embed_means
-from encoder.weights import save_weights
+from encoder.weights import round_kernels, save_weights
 
 LICENCE = "MIT"
 
 
-def model_card(config: TrainingConfig, data: TrainingSet, steps: int, scores: dict[str, Any]) -> dict[str, Any]:
+def model_card(config: TrainingConfig, data: TrainingSet, scores: dict[str, Any]) -> dict[str, Any]:
     """What a user must know of the weights: data, split, recipe, scores, licence."""
     return {
         "licence": LICENCE,
@@ -26,7 +26,6 @@ def model_card(config: TrainingConfig, data: TrainingSet, steps: int, scores: di
             "split": "encoder/training/data/split.csv, part train; validation chose, test was not looked at",
         },
         "recipe": config.model_dump(mode="json"),
-        "steps": steps,
         "scores": scores,
         "limits": "never heard a recorded cover, nor singing; queries under 10 s and talk over music are weak",
     }
@@ -39,17 +38,14 @@ def export(
     config: TrainingConfig,
     data: TrainingSet,
     *,
-    steps: int,
     scores: dict[str, Any],
 ) -> str:
-    """Writes the weights, their cohort and their card to `path`; returns the fingerprint."""
-    # The cohort is embedded by the weights as they are stored, so they are saved before and after.
-    card = model_card(config, data, steps, scores)
+    """Writes the weights, their cohort and their card to `path`; returns the fingerprint.
 
-    def cohort() -> Any:
-        return build_cohort(
-            data.songs, lambda mean_VFT: embed_means(network, mean_VFT), average_frames=encoder.average_frames
-        )
-
-    save_weights(path, encoder, network, cohort(), card)
-    return save_weights(path, encoder, network, cohort(), card)
+    The network's kernels are rounded to what the file holds, so that the cohort fits what a load gives.
+    """
+    round_kernels(network)
+    cohort_CD = build_cohort(
+        data.songs, lambda mean_VFT: embed_means(network, mean_VFT), average_frames=encoder.average_frames
+    )
+    return save_weights(path, encoder, network, cohort_CD, model_card(config, data, scores))

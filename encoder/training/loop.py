@@ -83,7 +83,7 @@ def _evaluating(network: EmbeddingNetwork) -> Iterator[None]:
 def embed_means(network: EmbeddingNetwork, mean_VFT: NDArray[np.float32], batch: int = 64) -> NDArray[np.float32]:
     """Averaged magnitudes [V, 84, T] to unit vectors [V, D], in evaluation mode and float32."""
     with _evaluating(network), torch.inference_mode():
-        parts = [network(normalise(part)) for part in torch.from_numpy(mean_VFT).split(batch)]
+        parts = [network(normalise(part)) for part in torch.split(torch.from_numpy(mean_VFT), batch)]
     emb_VD: NDArray[np.float32] = torch.cat(parts).numpy()
     return emb_VD
 
