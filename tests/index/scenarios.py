@@ -1,7 +1,7 @@
 """Changes of a catalogue that can be stopped at any of their steps. Run as a program it is killed there, step by step.
 
-``python -m tests.index.scenarios FOLDER`` makes, for each scenario and each of its steps, a catalogue in FOLDER and a child
-process that changes it and is killed at that step. It prints one line a child: scenario, number of the step, its name.
+``python -m tests.index.scenarios FOLDER`` makes, for each scenario and each of its steps, a catalogue in FOLDER and a
+child process that changes it and is killed at that step. It prints one line a child: scenario, step's number, its name.
 """
 
 from __future__ import annotations
