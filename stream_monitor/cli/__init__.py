@@ -18,7 +18,7 @@ import click
 
 from stream_monitor.cli.logging import LOG_LEVELS, configure_logging
 
-COMMANDS = ("bench", "catalog", "config", "demo", "evaluate", "identify", "report", "train", "watch")
+COMMANDS = ("bench", "calibrate", "catalog", "config", "demo", "evaluate", "identify", "report", "train", "watch")
 EXIT_GOOD, EXIT_INPUTS_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 

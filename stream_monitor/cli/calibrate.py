@@ -1,0 +1,180 @@
+"""`calibrate`: makes trials, fits the confidence on one, checks it on another. Reads and writes files; decides nothing.
+
+stream-monitor calibrate world --part validation --output runs/validation
+stream-monitor calibrate fit --world runs/validation --output encoder/weights/default/calibration.json
+stream-monitor calibrate world --part test --output runs/test
+stream-monitor calibrate check --world runs/test --output benchmarks/results/trial.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from index.catalogue import Catalogue
+    from stream_monitor.collaborators import EncoderLike
+    from stream_monitor.config import Config
+    from stream_monitor.trial.hearing import Hearing
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+NULL_HOURS = 12.0
+"""Null scores need few stations."""
+
+
+@click.group()
+def calibrate() -> None:
+    """Fits what a confidence means, and checks it, on rendered stations whose truth is known."""
+
+
+@calibrate.command()
+@click.option("--part", type=click.Choice(["validation", "test"]), required=True, help="Whose works are played.")
+@click.option("--output", type=FOLDER, required=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--tracks", default=1000, show_default=True, help="Size of the catalogue.")
+@click.option("--enrolled", default=500, show_default=True, help="Works of the part that are enrolled.")
+@click.option("--played", default=0, show_default=True, help="Play only so many of them; 0 is all.")
+@click.option("--strange-hours", default=60.0, show_default=True, help="Hours without any enrolled work.")
+@click.option("--mixed-hours", default=24.0, show_default=True, help="Hours where every other song is enrolled.")
+@click.option("--workers", default=2, show_default=True)
+def world(output: Path, workers: int, **options: Any) -> None:
+    """Renders a trial's catalogue and stations; goes on where it was cut off."""
+    from rich.console import Console
+
+    from stream_monitor.trial.world import WorldConfig, build
+
+    with Console(stderr=True).status("Rendering …") as status:
+        for done, name in enumerate(build(WorldConfig(**options), output, workers=workers), start=1):
+            status.update(f"Rendered {done}: {name}")
+
+
+@calibrate.command()
+@click.option("--world", "folder", type=FOLDER, required=True, help="What `calibrate world` wrote.")
+@click.option("--weights", type=FOLDER, help="The encoder; the default one if absent.")
+@click.option("--per-hour", default=0.05, show_default=True, help="False plays that the threshold lets through.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="calibration.json")
+def fit(folder: Path, weights: Path | None, per_hour: float, output: Path) -> None:
+    """Fits null scores, the logistic and the threshold, and writes them for the weights."""
+    from stream_monitor.confidence import CALIBRATION_KEY, Calibration
+    from stream_monitor.trial import fitting
+
+    with _opened(folder, weights) as (encoder, catalogue, config):
+        loose = config.pipeline.matcher.model_copy(
+            update={"loose_score": -10.0, "named_similarity": -2.0, "reported_tracks": 64}
+        )
+        never = config.plays.tracker.model_copy(update={"verify_score": 100.0})
+        first = _with(config, matcher=loose, tracker=never)
+        null = fitting.null_of(_hear(folder, encoder, catalogue, first, Calibration.provisional(), hours=NULL_HOURS))
+        shut = Calibration.provisional().model_copy(update={"null": null, "open_confidence": 1.0})
+        hearings = _hear(folder, encoder, catalogue, config, shut)
+        hours = sum(hearing.duration_s for hearing in hearings) / 3600
+        calibration, rate = fitting.fit(
+            hearings,
+            null,
+            fitted_on=f"{hours:.0f} stream-hours of works of the validation part, {len(catalogue.tracks())} tracks",
+            per_hour=per_hour,
+            is_strange=lambda hearing: not hearing.truth,
+        )
+    known = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
+    known[CALIBRATION_KEY] = calibration.model_dump(mode="json")
+    _write(output, known)
+    click.echo(f"threshold {calibration.open_confidence}: {rate.false_plays} false plays in {rate.hours:.0f} hours")
+
+
+@calibrate.command()
+@click.option("--world", "folder", type=FOLDER, required=True)
+@click.option("--weights", type=FOLDER, help="The encoder; the default one if absent.")
+@click.option("--hours", type=float, help="Only the first so many hours.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON; a PNG beside it.")
+def check(folder: Path, weights: Path | None, hours: float | None, output: Path) -> None:
+    """Runs the monitor over a trial with the weights' own calibration and says how it did."""
+    from stream_monitor.confidence import Calibration
+    from stream_monitor.trial.picture import draw_reliability
+    from stream_monitor.trial.verdict import judge
+
+    with _opened(folder, weights) as (encoder, catalogue, config):
+        calibration = Calibration.of_encoder(encoder.calibration)
+        hearings = _hear(folder, encoder, catalogue, config, calibration, hours=hours)
+        told = judge(hearings, calibration.open_confidence)
+        told |= {
+            "world": json.loads((folder / "world.json").read_text(encoding="utf-8")),
+            "tracks": len(catalogue.tracks()),
+            "encoder": encoder.fingerprint,
+        }
+    _write(output, told)
+    draw_reliability({f"{told['tracks']} tracks": told["reliability"]}, output.with_suffix(".png"))
+    click.echo(json.dumps({name: told[name] for name in ("strange", "all", "found", "ece", "right_share")}, indent=2))
+
+
+@contextmanager
+def _opened(folder: Path, weights: Path | None) -> Iterator[tuple[EncoderLike, Catalogue, Config]]:
+    """The encoder, the trial's catalogue (enrolled when it is not yet) and the default configuration."""
+    from stream_monitor.cli.catalog import add
+    from stream_monitor.cli.loading import load_encoder, open_catalogue
+    from stream_monitor.config import load
+
+    if not (folder / "world.json").is_file():
+        raise click.UsageError(f"{folder} holds no trial; make one with `stream-monitor calibrate world`")
+    encoder = load_encoder(weights)
+    place = folder / f"catalogue-{encoder.fingerprint[:12]}"
+    if not place.exists():
+        tracks = folder / "tracks"
+        arguments = [str(tracks), "--catalog", str(place), "--metadata", str(tracks / "tracks.csv")]
+        if add.main(args=arguments + (["--weights", str(weights)] if weights else []), standalone_mode=False):
+            raise click.ClickException(f"the trial's catalogue {place} could not be enrolled")
+    with open_catalogue(place, encoder) as catalogue:
+        yield encoder, catalogue, load(None)
+
+
+def _hear(
+    folder: Path,
+    encoder: EncoderLike,
+    catalogue: Catalogue,
+    config: Config,
+    calibration: Any,
+    *,
+    hours: float | None = None,
+) -> list[Hearing]:
+    from rich.progress import Progress
+
+    from stream_monitor.confidence import CALIBRATION_KEY
+    from stream_monitor.trial.hearing import hear
+    from stream_monitor.trial.world import read_truth
+
+    stations = {}
+    total = 0.0
+    for path in sorted((folder / "stations").iterdir(), key=lambda path: path.stem.rpartition("-")[::-1]):
+        if path.suffix != ".json" and not path.name.startswith("part-"):
+            stations[path] = read_truth(path)
+            total += stations[path][0]
+            if hours is not None and total >= hours * 3600:
+                break
+    with Progress(console=_console()) as bar:
+        task = bar.add_task(f"hearing {total / 3600:.0f} h", total=len(stations))
+        calibrated: Mapping[str, Any] = {CALIBRATION_KEY: calibration.model_dump(mode="json")}
+        advance: Callable[[str], None] = lambda _: bar.advance(task)  # noqa: E731
+        return hear(stations, catalogue, encoder, config, calibration=calibrated, progress=advance)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _with(config: Config, *, matcher: Any, tracker: Any) -> Config:
+    pipeline = config.pipeline.model_copy(update={"matcher": matcher})
+    plays = config.plays.model_copy(update={"tracker": tracker})
+    return config.model_copy(update={"pipeline": pipeline, "plays": plays})
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
