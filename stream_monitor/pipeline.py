@@ -23,6 +23,7 @@ from stream_monitor.accounting import AccountingConfig, State, StreamAccount, ep
 from stream_monitor.batcher import Batcher, BatcherConfig
 from stream_monitor.chunker import BlockRequest, Chunker, ChunkerConfig, Frames
 from stream_monitor.collaborators import EncoderLike, Repertoire
+from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import ChunkEvidence, EmbeddedChunk
 from stream_monitor.lane import Ending, HeardChunk, Lane, Outcome, Ready, StreamEnd
 from stream_monitor.matcher import Matcher, MatcherConfig
@@ -64,7 +65,8 @@ class Pipeline:
         self._encoder = encoder
         self._repertoire = repertoire
         self._support_samples = -encoder.block_window(0)[0]
-        self._matcher = Matcher(repertoire.index, encoder.cohort_CD, self.config.matcher)
+        null = Calibration.of_encoder(encoder.calibration).null
+        self._matcher = Matcher(repertoire.index, encoder.cohort_CD, self.config.matcher, null=null)
         self._batcher: Batcher[tuple[Lane, BlockRequest]] = Batcher(self.config.batcher)
         self._lanes: dict[LaneName, Lane] = {}
         """The present epoch of each stream that goes on."""
