@@ -57,17 +57,18 @@ def encode(
         raise TrainingDataError(f"{path.name}: suffix {path.suffix!r} is none of {', '.join(CODECS)}")
     name, sample_format = CODECS[path.suffix]
     planes = np.atleast_2d(np.clip(audio, -1.0, 1.0)).astype(np.float32)
-    layout = "mono" if len(planes) == 1 else "stereo"
     codec = codec or name
-    written = "stereo" if codec in STEREO_ONLY else layout
+    if len(planes) == 1 and codec in STEREO_ONLY:
+        planes = np.repeat(planes, 2, axis=0)
+    layout = "mono" if len(planes) == 1 else "stereo"
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=OPUS_RATE if path.suffix == ".opus" else rate)
         stream.options = OPTIONS.get(codec, {})
-        stream.layout = written
+        stream.layout = layout
         stream.format = sample_format
         if bit_rate is not None:
             stream.bit_rate = bit_rate
-        resampler = av.AudioResampler(format=sample_format, layout=written, rate=stream.rate)
+        resampler = av.AudioResampler(format=sample_format, layout=layout, rate=stream.rate)
         for start in range(0, planes.shape[1], BLOCK_SAMPLES):
             block = np.ascontiguousarray(planes[:, start : start + BLOCK_SAMPLES])
             frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)

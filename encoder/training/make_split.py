@@ -1,7 +1,8 @@
 """Makes the split by work: groups works that share a melody, assigns groups to parts, writes ``data/split.csv``.
 
-Run once, before any training: ``python -m encoder.training.make_split``. What was decided and why is in
-docs/decisions/0003-corpus-and-split.md.
+``python -m encoder.training.make_split`` was run before any training, and is run again when the corpus grows: works
+that are in the file already keep their part, because weights may have learnt from them; only a held-out work that turns
+out to have a sibling in training joins it. What was decided and why is in docs/decisions/0003-corpus-and-split.md.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from encoder.training import compose
 from encoder.training.corpus import load_songs
 from encoder.training.notes import Song
 from encoder.training.similarity import melody_grams, merge, shared_pairs
-from encoder.training.split import SPLIT_FILE
+from encoder.training.split import PARTS, SPLIT_FILE, load_split
 
 SEED = 20261122
 SAME_SHARE = 0.12
@@ -58,7 +59,8 @@ def main() -> None:
     grams = {song.work_id: melody_grams(song) for song in [*songs, *(s for part in composed.values() for s in part)]}
     pairs = same_work_pairs(songs, grams)
     group_of = merge(list(grams), pairs)
-    part_of_group = assign([song.work_id for song in songs], group_of)
+    frozen = {work_id: row.part for work_id, row in load_split().items()} if SPLIT_FILE.is_file() else {}
+    part_of_group = assign([song.work_id for song in songs], group_of, frozen)
     with SPLIT_FILE.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["work_id", "group", "part"])
@@ -94,14 +96,25 @@ def plain_title(title: str) -> str:
     return " ".join(word for word in words if word not in dropped)
 
 
-def assign(work_ids: Iterable[str], group_of: Mapping[str, str]) -> dict[str, str]:
-    """Part of each group: POP909's rules first, then the books by shares, both in a seeded random order."""
+def assign(
+    work_ids: Iterable[str], group_of: Mapping[str, str], frozen: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Part of each group: POP909's rules first, then the books by shares, both in a seeded random order.
+
+    Groups with works in `frozen` (work to part) keep that part, the training part if there are several.
+    """
     members: dict[str, list[str]] = defaultdict(list)
     for work_id in work_ids:
         members[group_of[work_id]].append(work_id)
     rng = np.random.default_rng(SEED)
     parts: dict[str, str] = {}
-    pop_groups = [g for g, ids in sorted(members.items()) if any(w.startswith("pop909-") for w in ids)]
+    for group, ids in members.items():
+        known = {frozen[work_id] for work_id in ids if work_id in frozen} if frozen else set()
+        if known:
+            parts[group] = min(known, key=PARTS.index)
+    pop_groups = [
+        g for g, ids in sorted(members.items()) if g not in parts and any(w.startswith("pop909-") for w in ids)
+    ]
     open_groups = []
     for group in pop_groups:
         numbers = [int(work_id.split("-")[1]) for work_id in members[group] if work_id.startswith("pop909-")]
@@ -109,7 +122,7 @@ def assign(work_ids: Iterable[str], group_of: Mapping[str, str]) -> dict[str, st
             parts[group] = "test"
         else:
             open_groups.append(group)
-    chosen = rng.choice(len(open_groups), POP909_VALIDATION, replace=False)
+    chosen = rng.choice(len(open_groups), min(POP909_VALIDATION, len(open_groups)), replace=False)
     parts.update(dict.fromkeys(open_groups, "train"))
     parts.update(dict.fromkeys((open_groups[i] for i in chosen), "validation"))
     book_groups = [group for group in sorted(members) if group not in parts]

@@ -65,6 +65,7 @@ class _Measure:
     length: Fraction = Fraction(0)
     opens: bool = False
     closes: bool = False
+    ends: bool = False
     ending: str = ""
 
 
@@ -131,6 +132,7 @@ def _measures(body: str, fifths: int, unit: Fraction) -> list[_Measure]:
             ending = token["ending"] or token["ending2"] or ""
             if now.length:
                 now.closes = bar.startswith(":")
+                now.ends = "||" in bar or "]" in bar
                 measures.append(_Measure())
             elif bar.startswith(":") and len(measures) > 1 and len(bar.strip("|[]")) > 0 and not now.opens:
                 measures[-2].closes = measures[-2].closes or bar == ":|"
@@ -191,25 +193,23 @@ def _play(measures: list[_Measure]) -> tuple[tuple[tuple[float, float, int], ...
 def _order(measures: list[_Measure]) -> Iterator[_Measure]:
     """Bars in the order in which they sound: each repeated strain twice, with its endings."""
     start = index = 0
-    turn = 1
-    in_ending = ""
+    turn, ending = 1, ""
     while index < len(measures):
         measure = measures[index]
-        if measure.opens and index != start:
-            start, turn, in_ending = index, 1, ""
-        in_ending = measure.ending or in_ending
-        if not in_ending or str(turn) in in_ending:
+        if (measure.opens and index != start) or (ending.startswith("2") and measure.ending.startswith("1")):
+            start, turn, ending = index, 1, ""
+        ending = measure.ending or ending
+        sounds = not ending or str(turn) in ending
+        if sounds:
             yield measure
         if measure.closes and turn == 1:
-            index, turn, in_ending = start, 2, ""
+            index, turn, ending = start, 2, ""
             continue
-        if measure.closes or (in_ending.startswith("2") and turn == 2 and _strain_ends(measures, index)):
-            start, turn, in_ending = index + 1, 1, ""
+        if measure.closes and not sounds and index + 1 < len(measures) and measures[index + 1].ending:
+            ending = ""  # The first ending, passed over the second time: the second one follows.
+        elif measure.closes or (measure.ends and ending.startswith("2")):
+            start, turn, ending = index + 1, 1, ""
         index += 1
-
-
-def _strain_ends(measures: list[_Measure], index: int) -> bool:
-    return index + 1 >= len(measures) or measures[index + 1].opens or bool(measures[index + 1].ending)
 
 
 def _pitch(
