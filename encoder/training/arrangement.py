@@ -33,7 +33,7 @@ class Part:
     percussion: bool = False
     volume: int = 100
     pan: int = 64
-    notes_N5: NotesN5  # noqa: N815  (the shape suffix of the house style)
+    notes_N5: NotesN5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +45,7 @@ class TimeMap:
             row time runs linearly; moments in no row (an added introduction) are in no place of the original.
     """
 
-    spans_K4: NDArray[np.float64]  # noqa: N815
+    spans_K4: NDArray[np.float64]
 
     @property
     def start_s(self) -> float:

@@ -35,7 +35,7 @@ class Song:
 
     work_id: str
     source: str
-    notes_N5: NotesN5  # noqa: N815  (the shape suffix of the house style)
+    notes_N5: NotesN5
     beats_s: NDArray[np.float32] | None
     title: str
 
