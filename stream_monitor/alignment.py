@@ -1,4 +1,4 @@
-"""Where exactly a play lies: a stretch of stream placed on a catalogue track by its pitch classes.
+"""Where exactly a play lies: a stretch of stream placed on a catalogue track by its tonal features.
 
 It works for every version of a work (other key, tempo, instruments); whether the version is the recording itself
 is for `stream_monitor.recording` to say. Pure functions of arrays: this module knows nothing of catalogues, embeddings,
@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_monitor.chroma import FEATURE_HOP_SAMPLES, PITCH_CLASSES, Features, feature_of, features, sample_of
+from encoder.tonal import FEATURE_HOP_SAMPLES, PITCH_CLASSES, Features, feature_of, features, sample_of
 from stream_monitor.local_alignment import best_path, best_score
 
 __all__ = ["Alignment", "AlignmentConfig", "Anchor", "Features", "Stretch", "align", "features", "strengths"]
@@ -30,13 +30,13 @@ HIGHEST_TEMPO: Final = 1.45
 class AlignmentConfig:
     """Prices of the local alignment, in units of similarity (-1 to 1 a feature row); chosen on validation works."""
 
-    threshold: float = 0.35
+    threshold: float = 0.3
     """A place must be this much more similar than the means of its row and column to earn anything."""
-    floor: float = -0.6
+    floor: float = -0.4
     """The most that one place can cost."""
     bend: float = 0.1
     """Price of a step off the diagonal."""
-    jump: float = 12.0
+    jump: float = 40.0
     """Price of going on at another place of the track."""
     wait: float = 0.05
     """Price of each feature row (0.19 s) that a jump leaves out."""
@@ -124,12 +124,12 @@ def align(
         The best local alignment; None where nothing rises above the threshold at all. A result says where the best
         place is, and `strength` how far to believe it.
     """
-    if len(stream.chroma_NGP) < 8 or len(track.chroma_NGP) < 8:
+    if len(stream.tonal_NCP) < 8 or len(track.tonal_NCP) < 8:
         return None
     score_12 = strengths(stream, track, anchor=anchor, config=config)
     best = int(np.argmax(score_12)) if transposition_semitones is None else transposition_semitones % PITCH_CLASSES
     others = np.delete(score_12, best)
-    similarity_NM, row_N, column_M = _similarity(stream.chroma_NGP, track.chroma_NGP, best)
+    similarity_NM, row_N, column_M = _similarity(stream.tonal_NCP, track.tonal_NCP, best)
     low_N, high_N = _band(stream, track, anchor, 1)
     total, path_P2 = best_path(
         similarity_NM, row_N + config.threshold, column_M, low_N, high_N, config.floor, config.bend, config.jump,
@@ -169,11 +169,11 @@ def strengths(
 ) -> NDArray[np.float64]:
     """Scores [12] of the best path without jumps for each transposition of the stream, 0 to 11 semitones up."""
     step = config.scan_rows
-    stream_NGP, track_NGP = stream.chroma_NGP[::step], track.chroma_NGP[::step]
+    stream_NCP, track_NCP = stream.tonal_NCP[::step], track.tonal_NCP[::step]
     low_N, high_N = _band(stream, track, anchor, step)
     score_12 = np.zeros(PITCH_CLASSES)
     for semitones in range(PITCH_CLASSES):
-        similarity_NM, row_N, column_M = _similarity(stream_NGP, track_NGP, semitones)
+        similarity_NM, row_N, column_M = _similarity(stream_NCP, track_NCP, semitones)
         score_12[semitones] = best_score(
             similarity_NM, row_N + config.threshold, column_M, low_N, high_N, config.floor, config.bend
         )
@@ -181,14 +181,14 @@ def strengths(
 
 
 def _similarity(
-    stream_NGP: FloatNM, track_NGP: FloatNM, semitones: int
+    stream_NCP: FloatNM, track_NCP: FloatNM, semitones: int
 ) -> tuple[FloatNM, NDArray[np.float32], NDArray[np.float32]]:
     """Similarities [n, m] of the stream moved down by `semitones`, and half the means of its rows and columns.
 
     Less these means, a chord that all of the track is full of counts for little, and a key alone for nothing.
     """
-    moved_NK = np.roll(stream_NGP, -semitones, axis=2).reshape(len(stream_NGP), -1)
-    track_MK = track_NGP.reshape(len(track_NGP), -1)
+    moved_NK = np.roll(stream_NCP, -semitones, axis=2).reshape(len(stream_NCP), -1)
+    track_MK = track_NCP.reshape(len(track_NCP), -1)
     similarity_NM = moved_NK @ track_MK.T
     row_N = np.float32(0.5) * (moved_NK @ track_MK.mean(axis=0))
     column_M = np.float32(0.5) * (track_MK @ moved_NK.mean(axis=0))
@@ -199,8 +199,8 @@ def _band(
     stream: Features, track: Features, anchor: Anchor | None, step: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """First and past-the-end track row of each stream row, both in steps of `step` feature rows."""
-    rows = -(-len(stream.chroma_NGP) // step)
-    columns = -(-len(track.chroma_NGP) // step)
+    rows = -(-len(stream.tonal_NCP) // step)
+    columns = -(-len(track.tonal_NCP) // step)
     if anchor is None:
         return np.zeros(rows, np.int32), np.full(rows, columns, np.int32)
     distance_N = np.arange(rows) - (feature_of(anchor.stream_sample) - stream.first) / step

@@ -1,0 +1,169 @@
+"""Tonal features: what an alignment compares, made from a sketch; five rows a second of 8 × 12 numbers.
+
+A sketch is whitened along pitch (only what stands out of its neighbouring semitones counts, so drums, an equaliser and
+gain fade away), gathered into six registers of twelve pitch classes, and passed through a small network, circular
+in pitch, that was trained to give equal rows for equal places of a work and its covers. Moving the music by a
+semitone moves the rows' last axis by one. It knows nothing of alignment or of catalogues, and needs NumPy only.
+Training: encoder/training/tonal.py; reasons and measurements: docs/decisions/0009-alignment.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from scipy.ndimage import convolve1d, uniform_filter1d
+
+from encoder.errors import AudioShapeError
+from encoder.grid import BINS, HOP
+from encoder.sketch import SKETCH_FRAMES, SKETCH_STEP_DB
+
+PITCH_CLASSES: Final = 12
+REGISTERS: Final = 6
+FEATURE_ROWS: Final = 2
+"""Rows of the sketch per feature row; feature i sits on the stream's row 2i, whatever row a sketch begins with."""
+FEATURE_HOP_SAMPLES: Final = FEATURE_ROWS * SKETCH_FRAMES * HOP
+WEIGHTS: Final = Path(__file__).parent / "weights" / "tonal" / "weights.safetensors"
+
+_WHITENING_BINS: Final = 19
+_RANGE_DB: Final = 50.0
+_FADE_DB: Final = 20.0
+_QUIET_DB: Final = 30.0
+"""A row that is more than this below the loud rows of its sketch counts as if it were that loud."""
+_SCALE_DB: Final = 15.0
+_NORM_FLOOR: Final = 1e-2
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Features:
+    """The features of one sketch.
+
+    Attributes:
+        first: Place of the first row on the feature grid; `sample_of(first + n)` is where row n sits.
+        tonal_NCP: float32 [n, 8 channels, 12 pitch classes], each row of unit norm, or zeros where nothing sounds.
+    """
+
+    first: int
+    tonal_NCP: Float
+
+
+def sample_of(feature: float) -> int:
+    """Sample at the middle of row `feature` of the feature grid (may be fractional)."""
+    return round(feature * FEATURE_HOP_SAMPLES + (SKETCH_FRAMES - 1) * HOP / 2)
+
+
+def feature_of(sample: int) -> float:
+    """Place on the feature grid of `sample`; the inverse of `sample_of`."""
+    return (sample - (SKETCH_FRAMES - 1) * HOP / 2) / FEATURE_HOP_SAMPLES
+
+
+def features(sketch_NF: NDArray[np.uint8], first_row: int = 0) -> Features:
+    """Tonal features of a sketch by the shipped network.
+
+    Args:
+        sketch_NF: Levels [n, 84] as `encoder.sketch` makes them.
+        first_row: Place of the first row on the stream's row grid.
+
+    Returns:
+        One feature row for every second row of the sketch.
+
+    Raises:
+        AudioShapeError: the sketch is not [n, 84].
+    """
+    registers_NRP = registers(sketch_NF, first_row)
+    return Features(first=-(-first_row // FEATURE_ROWS), tonal_NCP=_network(registers_NRP))
+
+
+def registers(sketch_NF: NDArray[np.uint8], first_row: int = 0) -> Float:
+    """What the network sees of a sketch: whitened levels [n, 6 registers, 12 pitch classes], one row in two."""
+    if sketch_NF.ndim != 2 or sketch_NF.shape[1] != BINS:
+        raise AudioShapeError(f"features are made of a sketch [n, {BINS}], not {list(sketch_NF.shape)}")
+    skip = -first_row % FEATURE_ROWS
+    if len(sketch_NF) <= skip:
+        return np.zeros((0, REGISTERS, PITCH_CLASSES), np.float32)
+    level_NF = sketch_NF.astype(np.float32) * np.float32(SKETCH_STEP_DB)
+    top_N1 = level_NF.max(axis=1, keepdims=True)
+    top_N1 = np.maximum(top_N1, np.quantile(top_N1, 0.9) - np.float32(_QUIET_DB)).astype(np.float32)
+    level_NF = np.maximum(level_NF, top_N1 - np.float32(_RANGE_DB + _FADE_DB))
+    salience_NF = np.maximum(0.0, level_NF - uniform_filter1d(level_NF, _WHITENING_BINS, axis=1, mode="nearest"))
+    salience_NF *= np.clip((level_NF - (top_N1 - np.float32(_RANGE_DB))) / np.float32(_FADE_DB), 0.0, 1.0)
+    smooth_NF = convolve1d(salience_NF, np.array([0.25, 0.5, 0.25], np.float32), axis=0, mode="nearest")
+    rows_NF = smooth_NF[skip::FEATURE_ROWS] / np.float32(_SCALE_DB)
+    octave_F = np.arange(BINS) / PITCH_CLASSES
+    found = [
+        (rows_NF * np.maximum(0.0, 1.0 - np.abs(octave_F - (r + 0.75))).astype(np.float32))
+        .reshape(len(rows_NF), -1, PITCH_CLASSES)
+        .sum(axis=1)
+        for r in range(REGISTERS)
+    ]
+    return np.stack(found, axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Layers:
+    """The network as products: [taps, in × 12, out × 12] each, circular convolution in pitch written out."""
+
+    enter: Float
+    enter_bias: Float
+    mix: Float
+    mix_bias: Float
+    leave: Float
+    leave_bias: Float
+    skip: Float
+
+
+def _circulant(kernel_OIKJ: Float) -> Float:
+    """Kernel [out, in, taps, j ≤ 12] as matrices [taps, in × 12, out × 12] that convolve circularly in pitch."""
+    out, into, taps, width = kernel_OIKJ.shape
+    matrix = np.zeros((taps, into, PITCH_CLASSES, out, PITCH_CLASSES), np.float32)
+    for p in range(PITCH_CLASSES):
+        for j in range(width):
+            matrix[:, :, (p + j) % PITCH_CLASSES, :, p] += kernel_OIKJ[:, :, :, j].transpose(2, 1, 0)
+    return matrix.reshape(taps, into * PITCH_CLASSES, out * PITCH_CLASSES)
+
+
+@cache
+def _layers(path: Path = WEIGHTS) -> _Layers:
+    tensors = load_file(path)
+    return _Layers(
+        enter=_circulant(tensors["enter.weight"]),
+        enter_bias=np.repeat(tensors["enter.bias"], PITCH_CLASSES),
+        mix=_circulant(tensors["mix.weight"]),
+        mix_bias=np.repeat(tensors["mix.bias"], PITCH_CLASSES),
+        leave=_circulant(tensors["leave.weight"]),
+        leave_bias=np.repeat(tensors["leave.bias"], PITCH_CLASSES),
+        skip=_circulant(tensors["skip.weight"]),
+    )
+
+
+def _convolved(rows_NX: Float, matrix_KXY: Float) -> Float:
+    """Convolution over rows, zeros beyond both ends."""
+    taps, count = len(matrix_KXY), len(rows_NX)
+    half = taps // 2
+    padded = np.pad(rows_NX, ((half, half), (0, 0)))
+    total: Float = padded[:count] @ matrix_KXY[0]
+    for tap in range(1, taps):
+        total += padded[tap : tap + count] @ matrix_KXY[tap]
+    return total
+
+
+def _network(registers_NRP: Float) -> Float:
+    layers = _layers()
+    rows_NX = registers_NRP.reshape(len(registers_NRP), -1)
+    hidden = np.maximum(_convolved(rows_NX, layers.enter) + layers.enter_bias, 0.0)
+    hidden = hidden + np.maximum(_convolved(hidden, layers.mix) + layers.mix_bias, 0.0)
+    out_NCP = _convolved(hidden, layers.leave) + layers.leave_bias + _convolved(rows_NX, layers.skip)
+    out_NCP = out_NCP.reshape(len(rows_NX), -1, PITCH_CLASSES)
+    out_NCP -= out_NCP.mean(axis=2, keepdims=True)
+    silent_N = rows_NX.max(axis=1, initial=0.0) <= 0.0
+    norm_N = np.sqrt(np.square(out_NCP).sum(axis=(1, 2)))
+    out_NCP /= (norm_N + np.float32(_NORM_FLOOR))[:, None, None]
+    out_NCP[silent_N] = 0.0
+    return np.ascontiguousarray(out_NCP, np.float32)
