@@ -34,6 +34,8 @@ class PlayFeatures:
     """log2 of the number of supporting chunks."""
     strength: float
     """log2(1 + best alignment's strength); 0.0 for none."""
+    density: float
+    """log2(1 + strength of that alignment for each 20 s that the play is said to last so far)."""
     recording: float
     """log2(1 + best -log10 chance of common peaks); 0.0 for none."""
     catalogue: float
@@ -41,7 +43,15 @@ class PlayFeatures:
 
     @classmethod
     def of(
-        cls, *, ordered: float, margin: float, chunks: int, strength: float, recording: float, embeddings: int
+        cls,
+        *,
+        ordered: float,
+        margin: float,
+        chunks: int,
+        strength: float,
+        density: float,
+        recording: float,
+        embeddings: int,
     ) -> PlayFeatures:
         """Clips and scales what was measured."""
         return cls(
@@ -49,6 +59,7 @@ class PlayFeatures:
             margin=_clipped(margin, -4.0, 8.0),
             chunks=log2(max(1, chunks)),
             strength=log2(1.0 + _clipped(strength, 0.0, 1e3)),
+            density=log2(1.0 + _clipped(density, 0.0, 1e3)),
             recording=log2(1.0 + _clipped(recording, 0.0, 1e3)),
             catalogue=log10(max(1, embeddings)),
         )
@@ -92,10 +103,10 @@ class Calibration(BaseModel):
 
     @classmethod
     def provisional(cls) -> Calibration:
-        """Values set by hand on a simulated catalogue; to be replaced by fitted ones."""
+        """Values set by hand on an hour of rendered validation stations; to be replaced by fitted ones."""
         return cls(
-            weights=(0.5, 0.25, 0.6, 1.2, 0.8, -0.3),
-            intercept=-5.5,
+            weights=(0.9, 0.2, 0.3, 1.0, 1.5, 0.6, -0.3),
+            intercept=-11.0,
             open_confidence=0.5,
             close_confidence=0.2,
         )

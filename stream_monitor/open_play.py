@@ -67,6 +67,8 @@ class OpenPlay:
     embeddings: int
     """Live embeddings of the catalogue when it opened."""
     strength: float = 0.0
+    density: float = 0.0
+    """Strength of the strongest alignment for each 20 s."""
     recording: float = 0.0
     match_type: MatchType = "unknown"
     transposition_semitones: int | None = None
@@ -97,6 +99,7 @@ class OpenPlay:
             margin=self.margin_sum / max(1, self.supporting),
             chunks=self.supporting,
             strength=self.strength,
+            density=self.density,
             recording=self.recording,
             embeddings=self.embeddings,
         )
@@ -152,12 +155,13 @@ class OpenPlay:
         trail = (*self.trail[:-1], replace(self.trail[-1], supports=True))
         return replace(self, trail=trail, anchor=place, jump=None)
 
-    def verified(self, verification: Verification) -> OpenPlay:
+    def verified(self, verification: Verification, density: float) -> OpenPlay:
         """Takes what an alignment says about version, key and tempo; boundaries and gaps are another matter."""
         stronger = verification.strength >= self.strength or verification.match_type == "recording"
         return replace(
             self,
             strength=max(self.strength, verification.strength),
+            density=density if verification.strength >= self.strength else self.density,
             recording=max(self.recording, verification.recording),
             match_type=verification.match_type
             if stronger and (self.match_type != "recording" or verification.match_type == "recording")
@@ -189,9 +193,12 @@ class OpenPlay:
         if self.jump is None or self.jump.chunks < config.jump_chunks:
             return "none"
         landing = self.jump.first.track_sample
+        # A version may repeat its whole form: only a pause before it makes that another play.
+        paused = self.silent_chunks > self.jump.chunks
         back = self.track_sample(self.jump.first.stream_sample) - landing
         near = samples(config.restart_s)
-        return "again" if back >= near and landing <= self.track_start_sample + near else "moved"
+        anew = back >= near and landing <= self.track_start_sample + near
+        return "again" if anew and (paused or self.match_type == "recording") else "moved"
 
     def change(
         self, status: Status, reason: str, *, confidence: float, decided_sample: int, end_sample: int

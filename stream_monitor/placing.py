@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from encoder.grid import CHUNK_SAMPLES
 from stream_monitor.boundaries import rough_end
 from stream_monitor.evidence import Verification, Verifier
 from stream_monitor.open_play import OpenPlay, Place
@@ -83,7 +84,10 @@ class Placing:
 
     def _taken(self, play: OpenPlay, verification: Verification) -> OpenPlay:
         """The play with what the alignment says, gaps only where it is strong."""
-        play = play.verified(verification)
+        aligned = verification.stream_end_sample - verification.stream_start_sample
+        said = play.trail[-1].end_sample - play.start_sample
+        length = min(samples(self.config.verify_s), max(CHUNK_SAMPLES, aligned, said))
+        play = play.verified(verification, verification.strength * CHUNK_SAMPLES / length)
         strong = verification.strength >= self.config.boundary_strength or verification.match_type == "recording"
         return play.with_gaps(verification) if strong else play
 

@@ -269,7 +269,8 @@ class Tracker:
         """Ends a play: final, or retracted where it was nothing."""
         play, end = self._placing.end(play, step.now_sample, self._state.origin_sample)
         confidence = self.calibration.confidence(play.features)
-        lone = play.supporting < self.config.min_chunks and play.recording < self.config.recording_significance
+        proven = play.recording >= self.config.recording_significance or play.strength >= self.config.boundary_strength
+        lone = play.supporting < self.config.min_chunks and not proven
         if end - play.start_sample < samples(self.config.min_play_s):
             self._say(play, step, "retracted", f"shorter than {self.config.min_play_s:g} s", end)
         elif lone:

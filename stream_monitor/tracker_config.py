@@ -12,9 +12,9 @@ class TrackerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verify_score: float = Field(1.0, ge=-10.0, le=100.0)
+    verify_score: float = Field(0.3, ge=-10.0, le=100.0)
     """Ordered score (null deviations) from which a candidate is worth an alignment."""
-    verifications: int = Field(3, ge=1, le=100)
+    verifications: int = Field(2, ge=1, le=100)
     """At most so many alignments of candidates at one chunk."""
     verify_again: float = Field(0.3, ge=0.0, le=100.0)
     """A candidate that was aligned in vain is aligned again when its ordered score rose by this, or its window grew."""
@@ -24,7 +24,7 @@ class TrackerConfig(BaseModel):
     """How far before and after the expected boundary an alignment looks, s."""
     boundary_s: float = Field(20.0, ge=0.0, le=600.0)
     """An aligned boundary is believed within this of where the chunks see it, s …"""
-    boundary_strength: float = Field(4.0, ge=0.0, le=100.0)
+    boundary_strength: float = Field(6.0, ge=0.0, le=100.0)
     """… and anywhere in the stretch that was aligned from this strength (`Alignment.strength`)."""
     carry_s: float = Field(15.0, ge=0.0, le=120.0)
     """A play whose chunks fail goes on where an alignment of that strength reaches the last so many seconds."""
@@ -32,7 +32,7 @@ class TrackerConfig(BaseModel):
     """How many earlier stretches are aligned for the end of a play whose newest stretch follows the track nowhere."""
     verified_updates: int = Field(1, ge=0, le=1000)
     """So many updates of a play align it anew (a start can become certain only then); the end always does."""
-    recording_significance: float = Field(8.0, ge=0.0, le=1000.0)
+    recording_significance: float = Field(25.0, ge=0.0, le=1000.0)
     """-log10 chance of common peaks from which a play stands on its own, beside any rival."""
 
     keep_similarity: float = Field(0.0, ge=-2.0, le=2.0)
@@ -55,7 +55,7 @@ class TrackerConfig(BaseModel):
     min_play_s: float = Field(8.0, ge=0.0, le=3600.0)
     """Shorter plays are retracted, s."""
     min_chunks: int = Field(2, ge=1, le=5)
-    """A play that fewer chunks supported is retracted at its end, unless its peaks say that it is the recording."""
+    """A play that fewer chunks supported is retracted at its end, unless alignment or peaks are strong."""
     update_every_s: float = Field(30.0, ge=0.0, le=3600.0)
     """At most one update of a play in so much stream time, s."""
     follow_chunks: int = Field(2, ge=1, le=100)

@@ -34,12 +34,15 @@ class PathConfig(BaseModel):
 
 
 class WindowNull(BaseModel):
-    """Ordered score of the best false track of a chunk, per window of M = 1 … 5 chunks: cosines above the cohort."""
+    """Ordered score of the best false track of a chunk, per window of M = 1 … 5 chunks: cosines above the cohort.
+
+    The defaults are for the first weights and 40 tracks; fitted ones come with the calibration.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    mean: tuple[float, float, float, float, float] = (0.04, -0.01, -0.03, -0.045, -0.055)
-    deviation: tuple[float, float, float, float, float] = (0.06, 0.05, 0.045, 0.042, 0.04)
+    mean: tuple[float, float, float, float, float] = (0.054, 0.006, -0.028, -0.051, -0.07)
+    deviation: tuple[float, float, float, float, float] = (0.07, 0.066, 0.065, 0.067, 0.067)
 
 
 def step_range(hops: float) -> tuple[int, int]:

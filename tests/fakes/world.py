@@ -25,7 +25,7 @@ from stream_monitor.segments import StreamKey
 from stream_monitor.window_score import WindowNull
 
 CALIBRATION = Calibration(
-    weights=(0.5, 0.15, 0.3, 3.5, 1.3, -0.1),
+    weights=(0.5, 0.15, 0.3, 3.5, 0.0, 1.3, -0.1),
     intercept=-9.5,
     open_confidence=0.6,
     close_confidence=0.15,

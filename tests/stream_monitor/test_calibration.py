@@ -48,6 +48,7 @@ def test_more_evidence_never_lowers_the_confidence() -> None:
             margin=play.margin,
             chunks=play.chunks,
             strength=play.strength,
+            density=play.density,
             recording=play.recording,
             catalogue=play.catalogue,
         )

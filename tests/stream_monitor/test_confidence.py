@@ -12,7 +12,7 @@ from stream_monitor.errors import CalibrationError
 
 def _features(ordered: float = 3.0, embeddings: int = 10_000, recording: float = 0.0) -> PlayFeatures:
     return PlayFeatures.of(
-        ordered=ordered, margin=1.0, chunks=2, strength=3.0, recording=recording, embeddings=embeddings
+        ordered=ordered, margin=1.0, chunks=2, strength=3.0, density=3.0, recording=recording, embeddings=embeddings
     )
 
 

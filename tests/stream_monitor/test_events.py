@@ -30,7 +30,7 @@ CHANGE = PlayChange(
     status="updated",
     reason="time for an update",
     confidence=0.97,
-    features=PlayFeatures(ordered=5.0, margin=2.0, chunks=2.0, strength=3.0, recording=0.0, catalogue=4.0),
+    features=PlayFeatures(ordered=5.0, margin=2.0, chunks=2.0, strength=3.0, density=2.0, recording=0.0, catalogue=4.0),
     score=0.81,
     match_type="version",
     start_sample=22_050 * 63 + 4_410,
