@@ -19,10 +19,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import av
-import numpy as np
 import structlog
 from av.audio.fifo import AudioFifo
 from av.error import FFmpegError
@@ -31,18 +30,16 @@ from encoder.grid import SAMPLE_RATE
 from encoder.resample import StreamingResampler
 from stream_monitor.decode_errors import error_of
 from stream_monitor.downmix import to_mono
-from stream_monitor.endings import ends_whole, holds_frame_count
+from stream_monitor.endings import Reading, verdict
 from stream_monitor.errors import (
     CannotOpenError,
-    DamagedError,
     EmptyInputError,
     InputError,
     LostSourceError,
     NotAudioError,
     StoppedError,
-    TruncatedError,
 )
-from stream_monitor.piped import PipeReader
+from stream_monitor.piped import ByteSource, PipeReader
 from stream_monitor.segments import Samples
 from stream_monitor.stopping import Stop
 
@@ -51,23 +48,6 @@ log = structlog.get_logger(__name__)
 _BLOCK_S = 1.0
 _FILE_PROTOCOLS = "file"
 _URL_PROTOCOLS = "http,https,tls,tcp,crypto,data,httpproxy"
-_EXACT_CONTAINERS = {"wav", "w64", "flac", "aiff", "au", "caf"}
-"""Containers whose header counts the samples; the length in others may be off by a codec's delay or padding."""
-_DECLARING_CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf", "ape", "wv", "tta", "tak"}
-_SLACK_S = 0.5
-_TOLERATED_BAD_PACKETS = 0.01
-"""Share of bad packets up to which an input counts as whole; old archives are full of files with one or two."""
-
-
-class ByteSource(Protocol):
-    """What PyAV needs of a file object that cannot seek."""
-
-    @property
-    def name(self) -> str: ...
-
-    def read(self, size: int = -1) -> bytes: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -286,36 +266,22 @@ class AudioInput:
 
     def _verdict(self) -> InputError | None:
         """What was wrong with an input that has been read to its end."""
-        decoded_s = self.source_samples / max(1, self._stream.codec_context.sample_rate or SAMPLE_RATE)
-        if self.source_samples == 0:
-            if self.bad_packets:
-                return NotAudioError(f"{self.name}: none of its {self.bad_packets} packets could be decoded")
-            return EmptyInputError(f"{self.name}: holds no audio sample")
-        declared_s = self._declared_s()
-        if declared_s is not None and decoded_s < declared_s:
-            return TruncatedError(
-                f"{self.name}: truncated: {decoded_s:.3f} s could be decoded, its header promises {declared_s:.3f} s"
+        rate = self._stream.codec_context.sample_rate or SAMPLE_RATE
+        found = verdict(
+            Reading(
+                name=self.name,
+                path=self._path,
+                container=self.format.container,
+                declared_s=self.format.duration_s,
+                decoded_s=self.source_samples / rate,
+                packets=self.packets,
+                bad_packets=self.bad_packets,
+                last_packet_bad=self._last_packet_bad,
             )
-        if self._last_packet_bad or (self._path is not None and not ends_whole(self._path, self.format.container)):
-            return TruncatedError(f"{self.name}: truncated: it ends inside a frame, after {decoded_s:.3f} s")
-        if self.bad_packets > _TOLERATED_BAD_PACKETS * self.packets:
-            return DamagedError(
-                f"{self.name}: {self.bad_packets} of {self.packets} packets could not be decoded and were skipped"
-            )
-        if self.bad_packets:
+        )
+        if found is None and self.bad_packets:
             log.warning("packets skipped", input=self.name, bad=self.bad_packets, packets=self.packets)
-        return None
-
-    def _declared_s(self) -> float | None:
-        """The least duration that a whole input of this format has decoded to; None where it does not say."""
-        declared_s, container = self.format.duration_s, self.format.container
-        if declared_s is None:
-            return None
-        if container in _EXACT_CONTAINERS:
-            return float(np.nextafter(declared_s, 0.0))
-        if container in _DECLARING_CONTAINERS or (self._path is not None and holds_frame_count(self._path, container)):
-            return declared_s - _SLACK_S
-        return None
+        return found
 
 
 def decode(location: Path | str | ByteSource, *, stop: Stop | None = None) -> Iterator[Samples]:

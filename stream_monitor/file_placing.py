@@ -17,7 +17,7 @@ from encoder.grid import CHUNK_SAMPLES, SAMPLE_RATE
 from stream_monitor.alignment import HIGHEST_TEMPO, Alignment, Anchor, align, features
 from stream_monitor.enrol import HeardFile
 from stream_monitor.evidence import MatchType
-from stream_monitor.recording import RecordingMatch, same_recording
+from stream_monitor.recording import RecordingConfig, RecordingMatch, same_recording
 from stream_monitor.verifier import ROW_SAMPLES, TrackPrint
 
 VERSION_STRENGTH = 4.0
@@ -27,6 +27,7 @@ LONGEST_STRETCH_SAMPLES = 600 * SAMPLE_RATE
 MARGIN_SAMPLES = 5 * SAMPLE_RATE
 ALIKE = 0.7
 """A chunk belongs to the same stretch as the best one from this fraction of its similarity."""
+_OWN_SPEED = RecordingConfig(highest_speed_change=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,20 +75,37 @@ def place(
         that of the chunks that are alike.
     """
     pair = _best_pair(similarity_MN)
-    file_sample, track_sample = int(heard.starts_N[pair.chunk]), int(starts_N[pair.position])
-    # The track may begin so much before the pair, and end so much after it, if the file plays it slowly.
-    start = file_sample - round(track_sample * HIGHEST_TEMPO) - MARGIN_SAMPLES
-    end = file_sample + round((track_samples - track_sample) * HIGHEST_TEMPO) + MARGIN_SAMPLES
-    start = max(0, start, file_sample - LONGEST_STRETCH_SAMPLES // 2)
-    end = min(heard.duration_samples, end, file_sample + LONGEST_STRETCH_SAMPLES // 2)
+    start, end = _stretch(heard, starts_N, track_samples, pair)
     same = same_recording(heard.peaks_n, track_print.peaks_n, stream_span=(start, end))
     first_row, end_row = -(-start // ROW_SAMPLES), end // ROW_SAMPLES
     aligned = align(
         features(heard.sketch_nF[first_row:end_row], first_row),
         track_print.features,
-        anchor=Anchor(stream_sample=file_sample, track_sample=track_sample),
+        anchor=Anchor(stream_sample=int(heard.starts_N[pair.chunk]), track_sample=int(starts_N[pair.position])),
     )
     return _joined(same, aligned, _of_chunks(heard, similarity_MN, starts_N, track_samples, pair))
+
+
+def holds_recording(
+    heard: HeardFile,
+    similarity_MN: npt.NDArray[np.float32],
+    starts_N: npt.NDArray[np.int64],
+    track_samples: int,
+    track_peaks_n: npt.NDArray[np.uint32],
+) -> bool:
+    """Whether peaks say that a file holds a track's own recording at its own speed: `place` in short, and quick."""
+    span = _stretch(heard, starts_N, track_samples, _best_pair(similarity_MN))
+    same = same_recording(heard.peaks_n, track_peaks_n, stream_span=span, config=_OWN_SPEED)
+    return same is not None and same.match_type == "recording"
+
+
+def _stretch(heard: HeardFile, starts_N: npt.NDArray[np.int64], track_samples: int, pair: _Pair) -> tuple[int, int]:
+    """Samples of the file in which the track may lie, if `pair` is right and the file plays it slowly."""
+    file_sample, track_sample = int(heard.starts_N[pair.chunk]), int(starts_N[pair.position])
+    start = file_sample - round(track_sample * HIGHEST_TEMPO) - MARGIN_SAMPLES
+    end = file_sample + round((track_samples - track_sample) * HIGHEST_TEMPO) + MARGIN_SAMPLES
+    half = LONGEST_STRETCH_SAMPLES // 2
+    return max(0, start, file_sample - half), min(heard.duration_samples, end, file_sample + half)
 
 
 def _best_pair(similarity_MN: npt.NDArray[np.float32]) -> _Pair:

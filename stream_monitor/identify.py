@@ -25,7 +25,7 @@ from stream_monitor.confidence import Calibration, PlayFeatures
 from stream_monitor.enrol import HeardFile
 from stream_monitor.evidence import MatchType
 from stream_monitor.file_evidence import FileEvidence, file_evidence
-from stream_monitor.file_placing import Placement, place
+from stream_monitor.file_placing import Placement, holds_recording, place
 from stream_monitor.verifier import TrackPrints
 
 SLICE_VALUES = 4_000_000
@@ -40,7 +40,7 @@ class IdentifyConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     neighbours: int = Field(default=50, ge=1, le=1000, description="K: neighbours of each chunk that name candidates.")
-    placed_tracks: int = Field(default=20, ge=1, description="At least so many of the best are placed by peaks.")
+    checked_tracks: int = Field(default=200, ge=1, description="So many of the best are checked for the recording.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,13 +90,14 @@ class Identifier:
     def identify(self, heard: HeardFile, *, top: int) -> list[Result]:
         """The `top` best tracks for a file, best first; those below any threshold are kept."""
         scores = self._scores(heard.embedding_ND)
-        best = sorted(scores, key=lambda key: (-scores[key], key))[: max(top, self._config.placed_tracks)]
+        ranked = sorted(scores, key=lambda key: (-scores[key], key))
+        recordings = {key for key in ranked[: self._config.checked_tracks] if self._holds_recording(heard, key)}
+        best = sorted(ranked, key=lambda key: key not in recordings)[:top]
         evidence = file_evidence(
             heard, self._catalogue.index, self._cohort_CD, self._calibration.null, self._work_of, best
         )
         results = [self._result(heard, key, scores[key], evidence) for key in best]
-        results.sort(key=lambda result: (result.match_type != "recording", -result.score, result.track_key))
-        return results[:top]
+        return sorted(results, key=lambda result: (result.match_type != "recording", -result.score, result.track_key))
 
     def _scores(self, query_MD: npt.NDArray[np.float32]) -> dict[int, float]:
         """MaxMean of the whole file against every track that any of its chunks names."""
@@ -124,6 +125,11 @@ class Identifier:
             values += size
         if portion:
             yield portion
+
+    def _holds_recording(self, heard: HeardFile, key: int) -> bool:
+        track = self._catalogue.track(key)
+        (similarity_MN,) = self._catalogue.index.similarities(heard.embedding_ND, [key])
+        return holds_recording(heard, similarity_MN, track.starts_N, track.duration_samples, self._catalogue.peaks(key))
 
     def _result(self, heard: HeardFile, key: int, score: float, evidence: FileEvidence) -> Result:
         track = self._catalogue.track(key)

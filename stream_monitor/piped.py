@@ -7,11 +7,23 @@ from __future__ import annotations
 
 import os
 import select
+from typing import Protocol
 
 from stream_monitor.errors import StoppedError
 from stream_monitor.stopping import Stop
 
 _POLL_S = 0.25
+
+
+class ByteSource(Protocol):
+    """A readable file object that has a name and cannot seek."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self, size: int = -1) -> bytes: ...
+
+    def close(self) -> None: ...
 
 
 class PipeReader:

@@ -12,8 +12,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from encoder.resample import StreamingResampler
 
+from encoder.resample import StreamingResampler
 from stream_monitor.decode import AudioInput, decode
 from stream_monitor.errors import (
     CannotOpenError,
@@ -144,6 +144,35 @@ def test_a_long_file_is_read_in_small_pieces(tmp_path: Path) -> None:
     """No piece holds much more than a second, whatever the length."""
     path = write_audio(tmp_path / "a.flac", melody(6, 30.0), 22_050)
     assert max(len(samples_S) for samples_S in decode(path)) < 2 * 22_050
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc to see its own memory")
+def test_a_12_hour_file_never_sits_in_memory(tmp_path: Path) -> None:
+    """Half a day of audio (a file of 1.9 GB, mostly holes) opens at once, and hours of it take a few megabytes."""
+    path = tmp_path / "long.wav"
+    samples = 12 * 3600 * 22_050
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 22_050, 0, "NONE", ""))
+    header = bytearray(path.read_bytes())
+    header[4:8] = (36 + 2 * samples).to_bytes(4, "little")
+    header[40:44] = (2 * samples).to_bytes(4, "little")
+    path.write_bytes(header)
+    os.truncate(path, 44 + 2 * samples)
+    heard, before = 0, 0
+    with AudioInput(path) as audio:
+        assert audio.format.duration_s == 12 * 3600
+        for number, samples_S in enumerate(audio.blocks()):
+            heard += len(samples_S)
+            if number == 60:
+                before = _resident_bytes()
+            if heard > 2 * 3600 * 22_050:
+                break
+    # Two hours would be 635 MB.
+    assert _resident_bytes() - before < 50 * 2**20
 
 
 @pytest.mark.parametrize(

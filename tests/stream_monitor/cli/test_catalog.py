@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,27 @@ def test_a_folder_that_cannot_be_written_says_so(folder: Path, capsys: pytest.Ca
     code, _, err = run(capsys, "catalog", "add", folder, "--catalog", folder / "one.wav" / "catalogue")
     assert code in (1, 2)
     assert "Traceback" not in err
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no more can be written the command ends with exit code 1; what was enrolled stays and can be used."""
+    place = tmp_path / "catalogue"
+    assert run(capsys, "catalog", "add", folder / "one.wav", "--catalog", place)[0] == 0
+    write_audio(folder / "long.flac", melody(4, 120.0), 22_050)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The kernel refuses to let any file grow beyond this, as a full disk would.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max(each.stat().st_size for each in place.iterdir()), hard))
+    try:
+        code, _, err = run(capsys, "catalog", "add", folder / "long.flac", "--catalog", place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 1
+    assert "Error:" in err
+    assert "Traceback" not in err
+    assert run(capsys, "catalog", "verify", "--catalog", place)[0] == 0
+    assert "added=1" in run(capsys, "catalog", "add", folder / "long.flac", "--catalog", place)[2]
 
 
 def test_ctrl_c_is_exit_code_130_and_keeps_what_is_done(
