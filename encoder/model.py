@@ -42,8 +42,8 @@ class Embeddings:
         sounding_B: False for silence, which has no embedding.
     """
 
-    embedding_BD: Array  # noqa: N815
-    sounding_B: NDArray[np.bool_]  # noqa: N815
+    embedding_BD: Array
+    sounding_B: NDArray[np.bool_]
 
 
 class Encoder:

@@ -53,7 +53,7 @@ class Weights:
 
     config: EncoderConfig
     network: EmbeddingNetwork
-    cohort_CD: NDArray[np.float32]  # noqa: N815
+    cohort_CD: NDArray[np.float32]
     calibration: Mapping[str, Any]
     card: Mapping[str, Any]
     fingerprint: str

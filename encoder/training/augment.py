@@ -46,8 +46,8 @@ class DrawnSong:
 
     work_id: str
     group: str
-    notes_N5: Array  # noqa: N815
-    chords_K4: Array  # noqa: N815
+    notes_N5: Array
+    chords_K4: Array
     duration_s: float
 
 

@@ -23,14 +23,14 @@ class TrainingSet:
     """Songs by source, and the talk to lay over them."""
 
     songs: dict[str, tuple[DrawnSong, ...]]
-    speech_FN: Array  # noqa: N815
+    speech_FN: Array
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepViews:
     """The views of one step; the first view of each song is cut to `crop_frames` (T where it is whole)."""
 
-    mean_GVFT: Array  # noqa: N815
+    mean_GVFT: Array
     crop_frames: int
     difficulty: float
 

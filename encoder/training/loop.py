@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -156,8 +157,9 @@ class Run:
             raise CheckpointError(f"no checkpoint at {path}")
         try:
             state = torch.load(path, weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError) as error:
-            raise CheckpointError(f"cannot read the checkpoint {path}: {error}") from error
+        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            reason = str(error).partition("\n")[0]
+            raise CheckpointError(f"cannot read the checkpoint {path}: {reason}") from error
         if state.get("format") != CHECKPOINT_FORMAT:
             raise CheckpointError(f"{path} has format {state.get('format')}, this program reads {CHECKPOINT_FORMAT}")
         if state["recipe"] != self.recipe():

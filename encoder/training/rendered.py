@@ -36,7 +36,7 @@ class Recording:
     """CQT frames of one rendering of a work."""
 
     work_id: str
-    frames_FT: Array  # noqa: N815
+    frames_FT: Array
 
 
 def frames_of(arrangement: Arrangement, transform: ConstantQ, keep: Path | None = None, room: float = 0.0) -> Array:

@@ -1,0 +1,51 @@
+"""Retrieval scores on small tables that can be checked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from encoder.training.evaluation import ScoreError, max_mean, score_ranking, similarity_table
+
+
+def test_scores_of_a_table_worked_by_hand() -> None:
+    """Two right tracks at ranks 1 and 3, and one right track at rank 2."""
+    similarity_QR = np.array([[0.9, 0.5, 0.7, 0.1], [0.8, 0.6, 0.2, 0.1]], np.float32)
+    right_QR = np.array([[True, True, False, False], [False, True, False, False]])
+    score = score_ranking(similarity_QR, right_QR)
+    assert score.mean_average_precision == pytest.approx(((1 + 2 / 3) / 2 + 1 / 2) / 2)
+    assert score.mean_rank_first == 1.5
+    assert score.top1 == 0.5
+    assert score.mean_reciprocal_rank == 0.75
+
+
+def test_ties_count_against_the_query() -> None:
+    """A constant encoder is last, not first."""
+    score = score_ranking(np.ones((1, 10), np.float32), np.eye(1, 10, dtype=np.bool_))
+    assert score.mean_rank_first == 10
+
+
+def test_a_diverged_network_is_not_scored() -> None:
+    """NaN similarities are an error, never a perfect score."""
+    with pytest.raises(ScoreError, match="not finite"):
+        score_ranking(np.full((1, 2), np.nan, np.float32), np.ones((1, 2), np.bool_))
+
+
+def test_a_query_without_a_right_track_is_an_error() -> None:
+    """Such a query has no rank."""
+    with pytest.raises(ScoreError, match="1 of 1 queries"):
+        score_ranking(np.ones((1, 2), np.float32), np.zeros((1, 2), np.bool_))
+
+
+def test_the_shorter_side_comes_first_in_max_mean() -> None:
+    """One query chunk takes its best track chunk; a track of one chunk takes its best query chunk."""
+    query_MD, track_ND = np.eye(3, dtype=np.float32)[:2], np.eye(3, dtype=np.float32)[:1]
+    assert max_mean(query_MD, track_ND) == 1.0
+    assert max_mean(query_MD[:1], np.eye(3, dtype=np.float32)) == 1.0
+    assert max_mean(query_MD, np.eye(3, dtype=np.float32)[1:]) == 0.5
+
+
+def test_silent_sides_are_least_alike() -> None:
+    """A query without embeddings is like no track."""
+    table = similarity_table([np.zeros((0, 3), np.float32)], [np.eye(3, dtype=np.float32)])
+    assert table.tolist() == [[-1.0]]
