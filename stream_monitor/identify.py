@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from encoder.grid import SAMPLE_RATE
+from encoder.grid import CHUNK_SAMPLES, SAMPLE_RATE
 from index.catalogue import Catalogue
 from index.maxmean import max_mean_of
 from stream_monitor.confidence import Calibration, PlayFeatures
@@ -151,12 +151,14 @@ class Identifier:
         if not self.calibrated:
             return None
         seen = evidence.of(key)
+        placed_samples = placed.query_end_sample - placed.query_start_sample
         return self._calibration.confidence(
             PlayFeatures.of(
                 ordered=seen.ordered,
                 margin=seen.margin,
                 chunks=seen.chunks,
                 strength=placed.strength,
+                density=placed.strength * CHUNK_SAMPLES / max(CHUNK_SAMPLES, placed_samples),
                 recording=placed.recording,
                 embeddings=len(self._catalogue.index),
             )

@@ -10,6 +10,7 @@ import pytest
 
 from index.catalogue import Catalogue
 from stream_monitor.cli import main
+from stream_monitor.confidence import CALIBRATION_KEY, Calibration
 from stream_monitor.enrol import HeardFile, Listener
 from stream_monitor.enrolment import enrol
 from stream_monitor.identify import Identifier
@@ -81,6 +82,19 @@ def test_the_score_is_max_mean_of_the_whole_file(catalogue: Catalogue, tmp_path:
         assert result.confidence is None
     rest = [result.score for result in results if result.match_type != "recording"]
     assert rest == sorted(rest, reverse=True)
+
+
+def test_a_fitted_calibration_gives_confidences(catalogue: Catalogue, tmp_path: Path) -> None:
+    """With fitted weights every result has a probability, and the recording's is the highest."""
+    fitted = Calibration.provisional().model_copy(update={"fitted_on": "this test"})
+    identifier = Identifier(
+        catalogue, cohort_CD=FakeEncoder().cohort_CD, calibration={CALIBRATION_KEY: fitted.model_dump()}
+    )
+    results = identifier.identify(hear(excerpt(tmp_path / "a.mp3", 109, 5.0, 35.0)), top=4)
+    confidences = [result.confidence for result in results if result.confidence is not None]
+    assert len(confidences) == 4
+    assert all(0.0 < each < 1.0 for each in confidences)
+    assert confidences[0] == max(confidences)
 
 
 def test_slices_do_not_change_the_answer(catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
