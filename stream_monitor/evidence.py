@@ -35,7 +35,7 @@ class EmbeddedChunk:
     start_sample: int
     end_sample: int
     tail: bool
-    embedding_D: NDArray[np.float32] | None  # noqa: N815  shape suffix
+    embedding_D: NDArray[np.float32] | None
     """Unit vector, float32 [D]; None for silence."""
 
 
@@ -60,7 +60,7 @@ class Candidate:
     """The path of that window, oldest first: (chunk index, position in the track); silent chunks are left out."""
     path_similarities: tuple[float, ...]
     """Cohort-normalised similarity at each place of `positions`."""
-    similarity_N: NDArray[np.float32]  # noqa: N815  shape suffix
+    similarity_N: NDArray[np.float32]
     """Cohort-normalised similarity of the newest chunk with each of the track's embeddings."""
     named: bool
     """Whether a neighbour of one of the last chunks named the track (else it is here because it has an open play)."""
