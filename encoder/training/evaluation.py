@@ -91,10 +91,20 @@ def max_mean(query_MD: Array, track_ND: Array) -> float:
 def similarity_table(queries: Sequence[Array], tracks: Sequence[Array]) -> Array:
     """MaxMean of each query [M, D] against each track [N, D]: [Q, R]; −1 where a side is empty."""
     table_QR = np.full((len(queries), len(tracks)), -1.0, np.float32)
+    filled = [r for r, track_ND in enumerate(tracks) if len(track_ND)]
+    if not filled:
+        return table_QR
+    # One product with all tracks at once; a track is a run of columns.
+    every_ND = np.concatenate([tracks[r] for r in filled])
+    starts = np.cumsum([0, *(len(tracks[r]) for r in filled)])
     for q, query_MD in enumerate(queries):
-        for r, track_ND in enumerate(tracks):
-            if len(query_MD) and len(track_ND):
-                table_QR[q, r] = max_mean(query_MD, track_ND)
+        if len(query_MD) == 0:
+            continue
+        similarity_MN = query_MD @ every_ND.T
+        table_QR[q, filled] = np.maximum.reduceat(similarity_MN, starts[:-1], axis=1).mean(axis=0)
+        for r, start in zip(filled, starts[:-1], strict=True):
+            if len(tracks[r]) < len(query_MD):
+                table_QR[q, r] = similarity_MN[:, start : start + len(tracks[r])].max(axis=0).mean()
     return table_QR
 
 

@@ -49,3 +49,14 @@ def test_silent_sides_are_least_alike() -> None:
     """A query without embeddings is like no track."""
     table = similarity_table([np.zeros((0, 3), np.float32)], [np.eye(3, dtype=np.float32)])
     assert table.tolist() == [[-1.0]]
+
+
+def test_the_table_is_max_mean_of_each_pair() -> None:
+    """Computed together, queries and tracks of many lengths score as each pair does alone."""
+    rng = np.random.default_rng(0)
+    queries = [rng.normal(size=(m, 8)).astype(np.float32) for m in (1, 3, 5)]
+    tracks = [rng.normal(size=(n, 8)).astype(np.float32) for n in (4, 1, 0, 2, 9)]
+    table = similarity_table(queries, tracks)
+    for q, query in enumerate(queries):
+        for r, track in enumerate(tracks):
+            assert table[q, r] == pytest.approx(max_mean(query, track) if len(track) else -1.0, abs=1e-5)
