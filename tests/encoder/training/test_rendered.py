@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 
 
 def test_frames_of_a_rendering_are_kept_and_read_back(tmp_path: Path) -> None:
-    """The second call gives the first one's frames without playing the work again; an encoder cannot tell them apart."""
+    """The second call gives the first one's frames without playing again; an encoder cannot tell them apart."""
     (song,) = load_songs(("aird",), part="train", limit=1)
     transform = ConstantQ()
     first = frames_of(plain(song), transform, tmp_path)
