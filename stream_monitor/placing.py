@@ -50,6 +50,26 @@ class Placing:
         place = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
         return self._taken(play, verification).carried(place)
 
+    def one_line(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay | None:
+        """The play, if one line through the track explains it from its start up to now; else None.
+
+        Songs repeat their sections, so chunks (and an alignment that looks only near them) may have followed a repeat;
+        what then looks like the track beginning again is the same play. Two plays in a row are never one line.
+        """
+        carry = samples(self.config.carry_s)
+        start = max(play.earliest_sample, play.start_sample - carry)
+        found = self._verify(play, start, now_sample, origin_sample, anchored=False)
+        remembered = now_sample - samples(self.config.verify_s)
+        if (
+            found is None
+            or found.strength < self.config.boundary_strength
+            or found.stream_start_sample > max(min(play.start_sample, remembered) + carry, start)
+            or found.stream_end_sample < now_sample - carry
+        ):
+            return None
+        place = Place(stream_sample=found.stream_end_sample, track_sample=found.track_end_sample)
+        return self._started(self._taken(play, found), found, start).carried(place)
+
     def gap(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay:
         """The play, which has just gone on after a gap, with what an alignment says about that gap."""
         around = samples(self.config.verify_s) // 2
@@ -95,9 +115,12 @@ class Placing:
         near = abs(difference_samples) <= samples(self.config.boundary_s)
         return near or verification.strength >= self.config.boundary_strength
 
-    def _verify(self, play: OpenPlay, start: int, end: int, origin_sample: int) -> Verification | None:
-        """Asks on the present epoch's clock, answers on the tracker's."""
-        anchor = (play.last_support.start_sample - origin_sample, play.track_sample(play.last_support.start_sample))
+    def _verify(
+        self, play: OpenPlay, start: int, end: int, origin_sample: int, *, anchored: bool = True
+    ) -> Verification | None:
+        """Asks on the present epoch's clock, answers on the tracker's; anchored near where the chunks are."""
+        near = (play.last_support.start_sample - origin_sample, play.track_sample(play.last_support.start_sample))
+        anchor = near if anchored else None
         found = self.verifier.verify(play.track.track_key, start - origin_sample, end - origin_sample, anchor=anchor)
         if found is None or origin_sample == 0:
             return found

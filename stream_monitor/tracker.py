@@ -191,9 +191,15 @@ class Tracker:
             confidence = self.calibration.confidence(play.features)
             silent = step.now_sample - play.last_support.end_sample
             if kind == "again":
-                self._close(play, step, "the track begins again")
+                same = self._placing.one_line(play, step.now_sample, self._state.origin_sample)
+                if same is None:
+                    self._close(play, step, "the track begins again")
+                else:
+                    going.append(same)
             elif kind == "none" and silent >= samples(self.config.max_gap_s):
-                carried = self._placing.carried(play, step.now_sample, self._state.origin_sample)
+                carried = self._placing.carried(
+                    play, step.now_sample, self._state.origin_sample
+                ) or self._placing.one_line(play, step.now_sample, self._state.origin_sample)
                 if carried is None:
                     self._close(play, step, "no evidence for longer than a permitted gap")
                 else:
