@@ -1,0 +1,1 @@
+"""Benchmarks of the real pipeline on distinct music: stages, streams, latency, memory."""
