@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stream_monitor.config_template import group
 from stream_monitor.errors import ConfigError
@@ -39,6 +39,9 @@ class EncoderSettings(BaseModel):
     """`cpu`, or a CUDA device such as `cuda:0`."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the network: bf16 is faster on machines that have it, embeddings differ by about 1e-3."""
+    threads: int = Field(default=1, ge=1, le=256)
+    """Threads of the encoder's arithmetic (`OMP_NUM_THREADS` wins). One leaves the other cores to decoding; more
+    threads cost two to three times the processor time on a busy machine."""
 
 
 class Config(BaseModel):

@@ -88,6 +88,12 @@ def _run(
     """Opens what is needed, in the order in which mistakes are cheapest to find, and watches."""
     from importlib.metadata import version
 
+    from stream_monitor.cli.threads import share_cores
+
+    share_cores(config.encoder.threads)  # before torch is loaded
+    if realtime:
+        _allow_open_files(len(sources))
+
     from encoder.model import Encoder
     from index.catalogue import Catalogue
     from stream_monitor.clock import SystemClock
@@ -143,6 +149,17 @@ def _run(
         # Before this, Ctrl-C just ends the process: nothing is open yet.
         interrupted = stack.enter_context(_interruption())
         return monitor.watch(sources, realtime=realtime, interrupted=interrupted)
+
+
+def _allow_open_files(files: int) -> None:
+    """Raises the process's own limit of open files, as far as the system lets it: paced files are all open."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = files + 256
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _table(clock: Clock) -> LiveTable:
