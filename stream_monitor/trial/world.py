@@ -32,7 +32,9 @@ from stream_monitor.demo.stations import Audio, Item, assemble
 
 RATE = 22_050
 SOUNDFONTS = ("FluidR3_GM.sf2", "TimGM6mb.sf2")
-CODECS = ((".flac", None), (".flac", None), (".mp3", 64_000), (".mp3", 128_000), (".m4a", 96_000), (".opus", 48_000))
+CODECS = (*[(".flac", None)] * 5, (".mp3", 64_000), (".mp3", 128_000), (".m4a", 96_000), (".opus", 48_000))
+BED_S = 15.0
+"""Noise under a whole station is a piece of this length, again and again."""
 SHORTEST_S = 45.0
 
 
@@ -148,8 +150,8 @@ def _station(config: WorldConfig, folder: Path, name: str) -> str:
         seconds += len(item.audio_S) / RATE
     audio_S, truth = assemble(items, RATE)
     if rng.random() < 0.3:
-        bed_S = noise(len(audio_S) / RATE, int(rng.integers(2**31)), level_dbfs=float(rng.uniform(-50, -34)))
-        audio_S = np.clip(audio_S + bed_S[: len(audio_S)], -1.0, 1.0)
+        bed_S = noise(BED_S, int(rng.integers(2**31)), level_dbfs=float(rng.uniform(-50, -34)))
+        audio_S = np.clip(audio_S + np.resize(bed_S, len(audio_S)), -1.0, 1.0)
     told = {"duration_s": len(audio_S) / RATE, "truth": [asdict(each) for each in truth]}
     path.with_suffix(".json").write_text(json.dumps(told), encoding="utf-8")
     _write(audio_S, path, bit_rate)
