@@ -156,11 +156,11 @@ def _convolved(rows_NX: Float, matrix_KXY: Float) -> Float:
 
 def _network(registers_NRP: Float) -> Float:
     layers = _layers()
-    rows_NX = registers_NRP.reshape(len(registers_NRP), -1)
+    rows_NX = registers_NRP.reshape(len(registers_NRP), REGISTERS * PITCH_CLASSES)
     hidden = np.maximum(_convolved(rows_NX, layers.enter) + layers.enter_bias, 0.0)
     hidden = hidden + np.maximum(_convolved(hidden, layers.mix) + layers.mix_bias, 0.0)
     out_NCP = _convolved(hidden, layers.leave) + layers.leave_bias + _convolved(rows_NX, layers.skip)
-    out_NCP = out_NCP.reshape(len(rows_NX), -1, PITCH_CLASSES)
+    out_NCP = out_NCP.reshape(len(rows_NX), out_NCP.shape[1] // PITCH_CLASSES, PITCH_CLASSES)
     out_NCP -= out_NCP.mean(axis=2, keepdims=True)
     silent_N = rows_NX.max(axis=1, initial=0.0) <= 0.0
     norm_N = np.sqrt(np.square(out_NCP).sum(axis=(1, 2)))

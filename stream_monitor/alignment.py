@@ -31,7 +31,11 @@ class AlignmentConfig:
     """Prices of the local alignment, in units of similarity (-1 to 1 a feature row); chosen on validation works."""
 
     threshold: float = 0.3
-    """A place must be this much more similar than the means of its row and column to earn anything."""
+    """First guess: a place must be this much more similar than its row and column are on average to earn anything."""
+    share: float = 0.5
+    """Second guess: this part of the median of the path that the first one found; a close cover is held to more."""
+    lowest_threshold: float = 0.25
+    highest_threshold: float = 0.5
     floor: float = -0.4
     """The most that one place can cost."""
     bend: float = 0.1
@@ -44,6 +48,10 @@ class AlignmentConfig:
     """Evidence that parts a gap from the music around it."""
     gap_samples: int = 4 * 22_050
     """Shorter gaps are not reported."""
+    edge: float = 6.0
+    """What a path earns that begins at the track's beginning, or ends at its end."""
+    edge_samples: int = 5 * 22_050
+    """Distance from the track's beginning or end at which nothing is left of it."""
     scan_rows: int = 2
     """Feature rows per row of the search over the twelve transpositions."""
 
@@ -88,7 +96,7 @@ class Alignment:
     strength: float
     """`score` less the score of the next best transposition: what nothing but this work explains."""
     similarity: float
-    """Mean similarity of the matched places, -1 to 1."""
+    """Mean of the matched places above the average of all places, about 0 to 1."""
     stretches: tuple[Stretch, ...]
     """Its parts in stream order, one or more."""
     gaps: tuple[tuple[int, int], ...]
@@ -129,16 +137,18 @@ def align(
     score_12 = strengths(stream, track, anchor=anchor, config=config)
     best = int(np.argmax(score_12)) if transposition_semitones is None else transposition_semitones % PITCH_CLASSES
     others = np.delete(score_12, best)
-    similarity_NM, row_N, column_M = _similarity(stream.tonal_NCP, track.tonal_NCP, best)
-    low_N, high_N = _band(stream, track, anchor, 1)
-    total, path_P2 = best_path(
-        similarity_NM, row_N + config.threshold, column_M, low_N, high_N, config.floor, config.bend, config.jump,
-        config.wait,
-    )  # fmt: skip
-    if total <= 0.0 or len(path_P2) < 2:
-        return None
-    gain_P = similarity_NM[path_P2[:, 0], path_P2[:, 1]] - row_N[path_P2[:, 0]] - column_M[path_P2[:, 1]]
-    matched_P = _matched(np.maximum(gain_P - config.threshold, config.floor), config.turn)
+    gain_NM = _gain(stream.tonal_NCP, track.tonal_NCP, best)
+    limits = (*_band(stream, track, anchor, 1), *_edges(track, config))
+    prices = (config.floor, config.bend, config.jump, config.wait)
+    threshold, path_P2 = config.threshold, np.empty((0, 2), np.int32)
+    for _ in range(2):
+        _, path_P2 = best_path(gain_NM, *limits, threshold, *prices)
+        if len(path_P2) < 2:
+            return None
+        gain_P = gain_NM[path_P2[:, 0], path_P2[:, 1]]
+        used = threshold
+        threshold = float(np.clip(config.share * np.median(gain_P), config.lowest_threshold, config.highest_threshold))
+    matched_P = _matched(np.maximum(gain_P - np.float32(used), np.float32(config.floor)), config.turn)
     stretches = _stretches(path_P2, matched_P, stream.first, track.first)
     if not stretches:
         return None
@@ -158,7 +168,7 @@ def align(
         tempo_ratio=track_time / stream_time,
         score=float(score_12[best]),
         strength=float(score_12[best] - others.max()),
-        similarity=float(similarity_NM[path_P2[matched_P, 0], path_P2[matched_P, 1]].mean()),
+        similarity=float(gain_P[matched_P].mean()),
         stretches=tuple(stretches),
         gaps=gaps,
     )
@@ -171,28 +181,29 @@ def strengths(
     step = config.scan_rows
     stream_NCP, track_NCP = stream.tonal_NCP[::step], track.tonal_NCP[::step]
     low_N, high_N = _band(stream, track, anchor, step)
-    score_12 = np.zeros(PITCH_CLASSES)
-    for semitones in range(PITCH_CLASSES):
-        similarity_NM, row_N, column_M = _similarity(stream_NCP, track_NCP, semitones)
-        score_12[semitones] = best_score(
-            similarity_NM, row_N + config.threshold, column_M, low_N, high_N, config.floor, config.bend
-        )
-    return score_12
+    return np.array(
+        [
+            best_score(
+                _gain(stream_NCP, track_NCP, semitones), low_N, high_N, config.threshold, config.floor, config.bend
+            )
+            for semitones in range(PITCH_CLASSES)
+        ]
+    )
 
 
-def _similarity(
-    stream_NCP: FloatNM, track_NCP: FloatNM, semitones: int
-) -> tuple[FloatNM, NDArray[np.float32], NDArray[np.float32]]:
-    """Similarities [n, m] of the stream moved down by `semitones`, and half the means of its rows and columns.
+def _gain(stream_NCP: FloatNM, track_NCP: FloatNM, semitones: int) -> FloatNM:
+    """Similarities [n, m] of the stream moved down by `semitones`, less half the means of their row and column.
 
-    Less these means, a chord that all of the track is full of counts for little, and a key alone for nothing.
+    So a chord that all of the track is full of counts for little, and a key alone for nothing. One matrix product.
     """
     moved_NK = np.roll(stream_NCP, -semitones, axis=2).reshape(len(stream_NCP), -1)
     track_MK = track_NCP.reshape(len(track_NCP), -1)
-    similarity_NM = moved_NK @ track_MK.T
-    row_N = np.float32(0.5) * (moved_NK @ track_MK.mean(axis=0))
-    column_M = np.float32(0.5) * (track_MK @ moved_NK.mean(axis=0))
-    return similarity_NM, row_N, column_M
+    row_N1 = np.float32(-0.5) * (moved_NK @ track_MK.mean(axis=0))[:, None]
+    column_M1 = np.float32(-0.5) * (track_MK @ moved_NK.mean(axis=0))[:, None]
+    left_NK = np.concatenate((moved_NK, row_N1, np.ones_like(row_N1)), axis=1)
+    right_MK = np.concatenate((track_MK, np.ones_like(column_M1), column_M1), axis=1)
+    gain_NM: FloatNM = left_NK @ right_MK.T
+    return gain_NM
 
 
 def _band(
@@ -210,6 +221,19 @@ def _band(
     low_N = np.floor(centre - half + np.minimum(slow_N, fast_N))
     high_N = np.ceil(centre + half + np.maximum(slow_N, fast_N)) + 1
     return np.clip(low_N, 0, columns).astype(np.int32), np.clip(high_N, 0, columns).astype(np.int32)
+
+
+def _edges(track: Features, config: AlignmentConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a path earns in each track row by beginning or by ending there."""
+    sounding = np.flatnonzero(track.tonal_NCP.any(axis=(1, 2)))
+    row_M = np.arange(len(track.tonal_NCP), dtype=np.float32)
+    if not len(sounding):
+        return np.zeros_like(row_M), np.zeros_like(row_M)
+    reach = np.float32(config.edge_samples / FEATURE_HOP_SAMPLES)
+    edge = np.float32(config.edge)
+    entry_M = edge * np.clip(1.0 - (row_M - sounding[0]) / reach, 0.0, 1.0)
+    exit_M = edge * np.clip(1.0 - (sounding[-1] - row_M) / reach, 0.0, 1.0)
+    return entry_M.astype(np.float32), exit_M.astype(np.float32)
 
 
 def _matched(gain_P: NDArray[np.float32], turn: float) -> NDArray[np.bool_]:

@@ -1,9 +1,9 @@
 """Local alignment of two rows of features by dynamic programming, compiled; numbers in, numbers out.
 
 A path may take (1, 1), (2, 1) and (1, 2) steps, so its tempo ratio lies between one half and two, the two uneven
-ones at a small price. A path earns the similarity of its cells less a threshold, never loses more than a bound on one
-cell (so that speech over the music is a dent and not the end), and starts and ends where that pays best. It
-knows nothing of sketches, samples or tracks.
+ones at a small price. A path earns the gain of its cells less a threshold, never loses more than `floor` on one
+cell (so that speech over the music is a dent and not the end), and starts and ends where that pays best. It knows
+nothing of features, samples or tracks.
 """
 
 from __future__ import annotations
@@ -19,30 +19,28 @@ _EMPTY, _START, _DIAGONAL, _STREAM_TWICE, _TRACK_TWICE, _JUMP = 0, 1, 2, 3, 4, 5
 
 @njit(cache=True, nogil=True, fastmath=True)
 def best_score(
-    similarity_NM: FloatNM,
-    row_N: NDArray[np.float32],
-    column_M: NDArray[np.float32],
+    gain_NM: FloatNM,
     low_N: NDArray[np.int32],
     high_N: NDArray[np.int32],
+    threshold: float,
     floor: float,
     bend: float,
 ) -> float:
-    """Score of the best local path through cells low[n] <= m < high[n] of `similarity - row - column`."""
-    rows, columns = similarity_NM.shape
+    """Score of the best local path through the cells low[n] <= m < high[n]."""
+    rows, columns = gain_NM.shape
     zero = np.float32(0.0)
     before2 = np.zeros(columns + 1, np.float32)
     before1 = np.zeros(columns + 1, np.float32)
     now = np.zeros(columns + 1, np.float32)
     gain_before = np.zeros(columns, np.float32)
     gain = np.zeros(columns, np.float32)
-    lowest = np.float32(floor)
-    price = np.float32(bend)
+    least, lowest, price = np.float32(threshold), np.float32(floor), np.float32(bend)
     best = zero
     for n in range(rows):
         now[:] = zero
         gain[:] = lowest
         for m in range(low_N[n], high_N[n]):
-            value = similarity_NM[n, m] - row_N[n] - column_M[m]
+            value = gain_NM[n, m] - least
             gain[m] = value if value > lowest else lowest
         for m in range(low_N[n], high_N[n]):
             total = before1[m]
@@ -66,11 +64,12 @@ def best_score(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def best_path(
-    similarity_NM: FloatNM,
-    row_N: NDArray[np.float32],
-    column_M: NDArray[np.float32],
+    gain_NM: FloatNM,
     low_N: NDArray[np.int32],
     high_N: NDArray[np.int32],
+    entry_M: NDArray[np.float32],
+    exit_M: NDArray[np.float32],
+    threshold: float,
     floor: float,
     bend: float,
     jump: float,
@@ -78,10 +77,11 @@ def best_path(
 ) -> tuple[float, NDArray[np.int32]]:
     """Score and cells [p, 2] of the best local path, which may also jump.
 
-    A jump goes from any cell to any cell of a later row, for the price `jump` and `wait` for every row that is left
-    out: repeated or left-out verses and long speech between them.
+    A path that begins in column m earns `entry[m]`, one that ends there `exit[m]`: tracks are mostly played from
+    their beginning to their end. A jump goes from any cell to any cell of a later row, for the price `jump` and
+    `wait` for every row that is left out: repeated or left-out verses and long speech between them.
     """
-    rows, columns = similarity_NM.shape
+    rows, columns = gain_NM.shape
     zero = np.float32(0.0)
     step_NM = np.zeros((rows, columns), np.uint8)
     before2 = np.zeros(columns + 1, np.float32)
@@ -92,7 +92,7 @@ def best_path(
     resume = np.float32(-1e9)
     resume_n, resume_m = -1, -1
     resume_from = np.full((rows, 2), -1, np.int32)
-    lowest, price, lost = np.float32(floor), np.float32(bend), np.float32(wait)
+    least, lowest, price, lost = np.float32(threshold), np.float32(floor), np.float32(bend), np.float32(wait)
     best, best_n, best_m = zero, -1, -1
     for n in range(rows):
         now[:] = zero
@@ -101,10 +101,10 @@ def best_path(
         resume_from[n, 1] = resume_m
         row_best, row_m = zero, -1
         for m in range(low_N[n], high_N[n]):
-            value = similarity_NM[n, m] - row_N[n] - column_M[m]
+            value = gain_NM[n, m] - least
             gain[m] = value if value > lowest else lowest
         for m in range(low_N[n], high_N[n]):
-            total, step = zero, _START
+            total, step = entry_M[m], _START
             if before1[m] > total:
                 total, step = before1[m], _DIAGONAL
             if n > 0:
@@ -123,8 +123,8 @@ def best_path(
                 step_NM[n, m] = step
                 if total > row_best:
                     row_best, row_m = total, m
-        if row_best > best:
-            best, best_n, best_m = row_best, n, row_m
+                if total + exit_M[m] > best:
+                    best, best_n, best_m = total + exit_M[m], n, m
         resume -= lost
         if row_best - np.float32(jump) > resume:
             resume, resume_n, resume_m = row_best - np.float32(jump), n, row_m

@@ -1,0 +1,142 @@
+"""Covers beside their originals, row by row: what the network of tonal features is trained on.
+
+Works of the training part are rendered as their own recording and as two covers each, and again with speech over
+the covers; renderings are kept in a folder. It knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from encoder.cqt import ConstantQ
+from encoder.grid import HOP, SAMPLE_RATE
+from encoder.sketch import sketch
+from encoder.tonal import FEATURE_HOP_SAMPLES, registers
+from encoder.training.arrange import CoverConfig, arrange, plain
+from encoder.training.corpus import load_song
+from encoder.training.render import render
+from encoder.training.speech import speech
+from encoder.training.split import works
+
+COVERS: Final = {
+    0: CoverConfig(difficulty=0.6),
+    2: CoverConfig(difficulty=1.0, rewrite=1.0, substitution=0.2),
+}
+"""By seed: a cover of middling difficulty, and one that keeps little but the melody."""
+EVERY: Final = 6
+"""One work in so many is used, until there are enough."""
+SOUNDFONTS: Final = ("FluidR3_GM.sf2", "TimGM6mb.sf2")
+"""Of the originals, and of the covers."""
+SPEECH_S: Final = 120.0
+TALK_EVERY_S: Final = 8.0
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Pair:
+    """A cover and its original.
+
+    Attributes:
+        cover_NRP: What `encoder.tonal.registers` gives for the cover.
+        original_NRP: The same of the original.
+        place_N: Row of the original that each row of the cover plays (fractional); -1 where none.
+        transposition: Semitones, cover relative to original.
+    """
+
+    cover_NRP: Float
+    original_NRP: Float
+    place_N: NDArray[np.float64]
+    transposition: int
+
+    def starts(self, rows: int, reach: int) -> NDArray[np.int64]:
+        """Rows of the cover from which `rows` rows follow the original without a jump and within `reach` rows."""
+        place = self.place_N
+        count = len(place) - rows + 1
+        step = np.concatenate(([0], np.cumsum(~((np.diff(place) > 0) & (np.diff(place) < 2)))))
+        first = np.arange(max(0, count))
+        last = first + rows - 1
+        fits = (place[first] >= 0) & (place[last] < len(self.original_NRP) - 1) & (step[last] == step[first])
+        return np.asarray(first[fits & (place[last] - place[first] < reach - 22)], np.int64)
+
+
+def magnitudes(wave_S: Float) -> Float:
+    """CQT magnitudes [84, T] of a whole recording."""
+    front = ConstantQ()
+    frames = (len(wave_S) - 1) // HOP + 1
+    padded = np.zeros((frames - 1) * HOP + 1 + 2 * front.support_samples, np.float32)
+    kept = min(len(wave_S), len(padded) - front.support_samples)
+    padded[front.support_samples : front.support_samples + kept] = wave_S[:kept]
+    return np.asarray(front(torch.from_numpy(padded[None]))[0].numpy(), np.float32)
+
+
+def load_pairs(count: int, cache: Path) -> list[Pair]:
+    """Pairs of `count` works of the training part, four a work: two covers, each plain and with speech over it."""
+    cache.mkdir(parents=True, exist_ok=True)
+    names = [name for name in works("train") if name.startswith("pop909")]
+    rng = np.random.default_rng(0)
+    talk_FT = magnitudes(speech(SPEECH_S, 0))
+    pairs = []
+    for name in names[EVERY - 1 :: EVERY][:count]:
+        original_FT, _, _ = _rendered(name, None, cache)
+        original_NRP = registers(sketch(original_FT))
+        for seed in COVERS:
+            cover_FT, spans_K4, transposition = _rendered(name, seed, cache)
+            for heard_FT in (cover_FT, with_talk(cover_FT, talk_FT, rng)):
+                cover_NRP = registers(sketch(heard_FT))
+                pairs.append(
+                    Pair(
+                        cover_NRP=cover_NRP,
+                        original_NRP=original_NRP,
+                        place_N=_places(spans_K4, len(cover_NRP)),
+                        transposition=transposition,
+                    )
+                )
+    return pairs
+
+
+def with_talk(music_FT: Float, talk_FT: Float, rng: np.random.Generator) -> Float:
+    """Music with speech over about half of it, at -12 to 8 dB of its level (powers add)."""
+    frames = np.arange(music_FT.shape[1])
+    voice_FT = talk_FT[:, (frames + int(rng.integers(talk_FT.shape[1]))) % talk_FT.shape[1]]
+    phase = rng.uniform(0, 2 * np.pi)
+    speaks_T = np.sin(frames * HOP / SAMPLE_RATE / TALK_EVERY_S * 2 * np.pi + phase) > -0.2
+    level = np.sqrt(np.mean(np.square(music_FT)) / np.mean(np.square(talk_FT))) * 10 ** (rng.uniform(-12, 8) / 20)
+    return np.asarray(np.sqrt(np.square(music_FT) + np.square(level * voice_FT * speaks_T)), np.float32)
+
+
+def _rendered(name: str, seed: int | None, cache: Path) -> tuple[Float, NDArray[np.float64], int]:
+    """Magnitudes, map of time and transposition of a work's recording (None) or of one of its covers."""
+    path = cache / f"{name}_{'original' if seed is None else seed}.npz"
+    if not path.exists():
+        song = load_song(name)
+        own = seed is None
+        arrangement = plain(song) if seed is None else arrange(song, seed, COVERS[seed])
+        wave_S = render(arrangement, soundfont=SOUNDFONTS[0 if own else 1], room=0.0 if own else 0.3)
+        partial = path.with_suffix(".part.npz")
+        np.savez(
+            partial,
+            magnitude_FT=magnitudes(wave_S).astype(np.float16),
+            spans_K4=arrangement.time_map.spans_K4,
+            transposition=arrangement.transposition_semitones,
+        )
+        partial.replace(path)
+    with np.load(path) as kept:
+        return kept["magnitude_FT"].astype(np.float32), kept["spans_K4"], int(kept["transposition"])
+
+
+def _places(spans_K4: NDArray[np.float64], rows: int) -> NDArray[np.float64]:
+    """Row of the original for each row of the cover, -1 where the cover plays something else."""
+    row_s = FEATURE_HOP_SAMPLES / SAMPLE_RATE
+    at_s = np.arange(rows) * row_s
+    place_N = np.full(rows, -1.0)
+    for cover_start, cover_end, start, end in spans_K4.tolist():
+        here = (at_s >= cover_start) & (at_s < cover_end)
+        place_N[here] = (start + (at_s[here] - cover_start) * (end - start) / (cover_end - cover_start)) / row_s
+    return place_N
