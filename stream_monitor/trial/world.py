@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import resample_poly
 
 from encoder.training.arrange import CoverConfig, arrange, plain
 from encoder.training.corpus import load_song
@@ -52,6 +53,7 @@ class WorldConfig:
         played: Only this many of the enrolled works are played (0: all), so that a small catalogue holds them all.
         station_s: Length of a station at least.
         recording_share: Share of enrolled plays that are the recording itself, not a cover.
+        recombined: Share of unknown songs that are an earlier one of the station at another speed (pitch with it).
     """
 
     part: str
@@ -63,6 +65,7 @@ class WorldConfig:
     played: int = 0
     station_s: float = 1800.0
     recording_share: float = 0.35
+    recombined: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,13 +142,19 @@ def _station(config: WorldConfig, folder: Path, name: str) -> str:
         return path.name
     members = cast(config)
     items: list[Item] = []
+    heard: list[Item] = []
     seconds = 0.0
     while seconds < config.station_s:
         for item in _break(rng):
             items.append(item)
             seconds += len(item.audio_S) / RATE
         known = kind == "mixed" and rng.random() < 0.5
-        item = _song(config, members, known, rng)
+        if not known and heard and rng.random() < config.recombined:
+            item = _sped(heard.pop(int(rng.integers(len(heard)))), rng)
+        else:
+            item = _song(config, members, known, rng)
+            if not known:
+                heard.append(item)
         items.append(item)
         seconds += len(item.audio_S) / RATE
     audio_S, truth = assemble(items, RATE)
@@ -190,6 +199,13 @@ def _song(config: WorldConfig, members: Cast, known: bool, rng: np.random.Genera
     if known:
         return Item(audio_S=audio_S, how=how, work_id=song.work_id, talk=tuple(talk))
     return Item(audio_S=audio_S, how="unknown", talk=tuple(talk))
+
+
+def _sped(item: Item, rng: np.random.Generator) -> Item:
+    """The song up to 9 % faster or slower, pitch with it: to a monitor another performance."""
+    part = int(rng.integers(92, 98))
+    up, down = (part, 100) if rng.random() < 0.5 else (100, part)
+    return Item(audio_S=resample_poly(item.audio_S, up, down).astype(np.float32), how=item.how)
 
 
 def _excerpt(audio_S: Audio, rng: np.random.Generator) -> Audio:
