@@ -32,9 +32,9 @@ class AlignmentConfig:
 
     threshold: float = 0.3
     """First guess: a place must be this much more similar than its row and column are on average to earn anything."""
-    share: float = 0.5
+    share: float = 0.55
     """Second guess: this part of the median of the path that the first one found; a close cover is held to more."""
-    lowest_threshold: float = 0.25
+    lowest_threshold: float = 0.3
     highest_threshold: float = 0.5
     floor: float = -0.4
     """The most that one place can cost."""
@@ -48,7 +48,7 @@ class AlignmentConfig:
     """Evidence that parts a gap from the music around it."""
     gap_samples: int = 4 * 22_050
     """Shorter gaps are not reported."""
-    edge: float = 6.0
+    edge: float = 8.0
     """What a path earns that begins at the track's beginning, or ends at its end."""
     edge_samples: int = 5 * 22_050
     """Distance from the track's beginning or end at which nothing is left of it."""
