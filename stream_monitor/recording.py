@@ -8,6 +8,7 @@ chroma or trackers. Positions are samples at 22,050 Hz. Reasons and measurements
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -62,29 +63,46 @@ DEFAULT: Final = RecordingConfig()
 
 
 @njit(cache=True, nogil=True)
-def _votes(
+def _most_votes(
     stream_frame_n: NDArray[np.int64],
     stream_bin_n: NDArray[np.int64],
     track_frame_n: NDArray[np.int64],
     bin_start_B: NDArray[np.int64],
-    ratio: float,
-    low_shift: int,
-    high_shift: int,
-    lowest: int,
-    vote_O: NDArray[np.int32],
-) -> None:
-    """Counts, per offset, the pairs of peaks that share a bin (track peaks sorted by bin, then frame)."""
-    vote_O[:] = 0
-    for n in range(len(stream_frame_n)):
-        place = stream_frame_n[n] * ratio
-        for shift in range(low_shift, high_shift + 1):
-            b = stream_bin_n[n] - shift
-            if b < 0 or b >= len(bin_start_B) - 1:
-                continue
-            for k in range(bin_start_B[b], bin_start_B[b + 1]):
-                offset = round(track_frame_n[k] - place) - lowest
-                if 0 <= offset < len(vote_O):
-                    vote_O[offset] += 1
+    ratio_L: NDArray[np.float64],
+    shift_L2: NDArray[np.int64],
+    last_frame: int,
+) -> tuple[int, int, int]:
+    """Line, offset and votes of the most pairs of peaks that share a bin within one frame of an offset.
+
+    Track peaks are sorted by bin, then frame. The line is -1 where there is none.
+    """
+    best, best_offset, best_votes = -1, 0, -1
+    longest = last_frame + int(stream_frame_n[-1] * ratio_L.max()) + 6
+    vote_O = np.zeros(longest, np.int32)
+    for line in range(len(ratio_L)):
+        ratio = ratio_L[line]
+        lowest = -int(stream_frame_n[-1] * ratio) - 2
+        offsets = last_frame - lowest + 4
+        vote_O[:offsets] = 0
+        for n in range(len(stream_frame_n)):
+            place = stream_frame_n[n] * ratio
+            for shift in range(shift_L2[line, 0], shift_L2[line, 1] + 1):
+                b = stream_bin_n[n] - shift
+                if b < 0 or b >= len(bin_start_B) - 1:
+                    continue
+                for k in range(bin_start_B[b], bin_start_B[b + 1]):
+                    offset = round(track_frame_n[k] - place) - lowest
+                    if 0 <= offset < offsets:
+                        vote_O[offset] += 1
+        for offset in range(offsets):
+            votes = vote_O[offset]
+            if offset > 0:
+                votes += vote_O[offset - 1]
+            if offset + 1 < offsets:
+                votes += vote_O[offset + 1]
+            if votes > best_votes:
+                best, best_offset, best_votes = line, offset + lowest, votes
+    return best, best_offset, best_votes
 
 
 @njit(cache=True, nogil=True)
@@ -156,24 +174,21 @@ def same_recording(
     bin_start_B = np.searchsorted(track_bin_n, np.arange(_BINS + 1))
     origin = int(frame_n[0])
     frame_n = frame_n - origin
-    best: _Line | None = None
-    for ratio, shift in [(1.0, (0, 0))]:
-        best = _best_line(frame_n, bin_n, track_frame_n, bin_start_B, ratio, shift, best)
-    match = _judge(best, frame_n, bin_n, track_frame_n, bin_start_B, origin, config)
+    line = _best_line(frame_n, bin_n, track_frame_n, bin_start_B, [(1.0, (0, 0))])
+    match = _judge(line, frame_n, bin_n, track_frame_n, bin_start_B, origin, config)
     if match is not None and match.match_type == "recording":
         return match
-    piece = frame_n < config.piece_frames
-    best = None
     steps = round(config.highest_speed_change / config.speed_step)
     middle = len(frame_n) // 2
     piece = np.abs(frame_n - frame_n[middle]) <= config.piece_frames // 2
+    lines: list[tuple[float, tuple[int, int]]] = []
     for step in range(-steps, steps + 1):
         ratio = 1.0 + step * config.speed_step
         pitch = 12.0 * math.log2(ratio)
         for shift in {(0, 0), (math.floor(pitch + 0.25), math.ceil(pitch - 0.25))}:
-            wide = (min(shift), max(shift))
-            best = _best_line(frame_n[piece], bin_n[piece], track_frame_n, bin_start_B, ratio, wide, best)
-    other = _judge(best, frame_n, bin_n, track_frame_n, bin_start_B, origin, config)
+            lines.append((ratio, (min(shift), max(shift))))
+    line = _best_line(frame_n[piece], bin_n[piece], track_frame_n, bin_start_B, lines)
+    other = _judge(line, frame_n, bin_n, track_frame_n, bin_start_B, origin, config)
     if match is None or (other is not None and other.significance > match.significance):
         return other
     return match
@@ -184,21 +199,17 @@ def _best_line(
     bin_n: NDArray[np.int64],
     track_frame_n: NDArray[np.int64],
     bin_start_B: NDArray[np.int64],
-    ratio: float,
-    shift: tuple[int, int],
-    best: _Line | None,
+    lines: Sequence[tuple[float, tuple[int, int]]],
 ) -> _Line | None:
-    lowest = -int(frame_n[-1] * ratio) - 2
-    vote_O = np.zeros(int(track_frame_n.max()) - lowest + 4, np.int32)
-    _votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio, shift[0], shift[1], lowest, vote_O)
-    near_O = vote_O.copy()
-    near_O[1:] += vote_O[:-1]
-    near_O[:-1] += vote_O[1:]
-    at = int(np.argmax(near_O))
-    votes = int(near_O[at])
-    if best is not None and votes <= best.votes:
-        return best
-    return _Line(ratio=ratio, offset=float(at + lowest), shift=shift, votes=votes)
+    """The line with the most votes at its best offset, the first of equals; `lines` are (ratio, shifts)."""
+    ratio_L = np.array([ratio for ratio, _ in lines])
+    shift_L2 = np.array([shift for _, shift in lines], np.int64)
+    last_frame = int(track_frame_n.max())
+    best, offset, votes = _most_votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio_L, shift_L2, last_frame)
+    if best < 0:
+        return None
+    ratio, shift = lines[best]
+    return _Line(ratio=ratio, offset=float(offset), shift=shift, votes=votes)
 
 
 def _judge(
