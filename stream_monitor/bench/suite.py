@@ -24,6 +24,7 @@ from stream_monitor.errors import MonitorError
 PROBE_TIMEOUT_S = 1800.0
 FEW_STREAMS = 4
 FORMAT_VERSION = 1
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS")
 
 
 class BenchError(MonitorError):
@@ -129,7 +130,7 @@ def _probe(name: str, plan: BenchPlan, progress: Progress, *numbers: int) -> dic
     """Runs one probe in a process of its own and reads what it prints."""
     command = [sys.executable, "-m", "stream_monitor.bench", name, plan.model_dump_json(), *map(str, numbers)]
     # The threads of a probe are its own affair: what this process was told must not reach it.
-    own = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")}
+    own = {key: value for key, value in os.environ.items() if key not in THREAD_SETTINGS}
     with progress(f"measuring {' '.join([name, *map(str, numbers)])}", total=None):
         try:
             done = subprocess.run(

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import click
 
 from stream_monitor.cli.logging import LOG_LEVELS, configure_logging
+from stream_monitor.cli.threads import calm_blas
 
 COMMANDS = ("bench", "calibrate", "catalog", "config", "demo", "evaluate", "identify", "report", "train", "watch")
 EXIT_GOOD, EXIT_INPUTS_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments after the program's name; None takes them from the process.
     """
+    calm_blas()
     try:
         result = cli.main(args=None if argv is None else list(argv), prog_name="stream-monitor", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
