@@ -33,6 +33,8 @@ class AccountingConfig(BaseModel):
     """Half seconds below this level are silence."""
     status_every_s: int = Field(default=3600, ge=60)
     """Stream time after which a stream that goes on gets a status of its own; each second is in one status only."""
+    settle_s: int = Field(default=120, ge=0, le=3600)
+    """Stream time after the end of such a period when it is told: the plays in it are known by then."""
 
 
 def epoch_samples(one: StreamKey, other: StreamKey) -> int:
@@ -73,6 +75,8 @@ class AccountState:
     gaps: list[Interval] = field(default_factory=list)
     plays: dict[tuple[int, str, int], tuple[int, int, bool]] = field(default_factory=dict)
     """(epoch, track id, first chunk) to start, end and whether the play is still open."""
+    epochs: dict[int, int] = field(default_factory=dict)
+    """Earlier epochs that this one continues, and where on their clock sample 0 of this one is."""
 
 
 class StreamAccount:
@@ -83,6 +87,7 @@ class StreamAccount:
         config = config or AccountingConfig()
         self._silent_square = 10.0 ** (config.silence_dbfs / 10.0)
         self._every_samples = config.status_every_s * SAMPLE_RATE
+        self._settle_samples = config.settle_s * SAMPLE_RATE
         self.state = AccountState()
 
     def joined(self, sample: int) -> None:
@@ -105,7 +110,7 @@ class StreamAccount:
         """A play opened, moved, ended or was taken back."""
         key = (change.stream.epoch, change.track.track_id, change.first_chunk)
         # A play keeps the clock of the epoch in which it opened.
-        shift = epoch_samples(change.stream, self.stream)
+        shift = self.state.epochs.get(change.stream.epoch, 0)
         if change.status == "retracted":
             self.state.plays.pop(key, None)
         else:
@@ -115,15 +120,32 @@ class StreamAccount:
                 change.status != "final",
             )
 
+    def continues(self, before: StreamAccount, offset_samples: int) -> None:
+        """This epoch goes on where `before` ends: sample 0 is sample `offset_samples` of that epoch."""
+        earlier = {epoch: place + offset_samples for epoch, place in before.state.epochs.items()}
+        self.state.epochs = {**earlier, before.stream.epoch: offset_samples}
+
     def period(self, now_sample: int) -> StreamStatus | None:
-        """The status of a whole period, once stream time has passed its end; None before."""
+        """The status of a whole period, once stream time has passed its end by `settle_s`; None before."""
         start = self.state.start_sample
-        if start is None or now_sample < start + self._every_samples:
+        if start is None or now_sample < start + self._every_samples + self._settle_samples:
             return None
         return self._settle(start + self._every_samples, "running", "period")
 
-    def close(self, end_sample: int, state: State, reason: str) -> StreamStatus:
-        """The status of what was left up to the end of the stream."""
+    def close(self, end_sample: int, state: State, reason: str, *, played_to_sample: int | None = None) -> StreamStatus:
+        """The status of what was left up to the end of the stream.
+
+        Args:
+            end_sample: The end; of an epoch that another one continues, where that begins.
+            state: How it ended.
+            reason: Why.
+            played_to_sample: How far the plays go that are still open; None: as far as they were told.
+        """
+        if played_to_sample is not None:
+            self.state.plays = {
+                key: (start, max(end, played_to_sample) if is_open else end, is_open)
+                for key, (start, end, is_open) in self.state.plays.items()
+            }
         return self._settle(end_sample, state, reason)
 
     def snapshot(self) -> AccountState:
@@ -160,6 +182,7 @@ class StreamAccount:
             silent=[each for each in own.silent if each[1] > end],
             gaps=[each for each in own.gaps if each[1] > end],
             plays={key: play for key, play in own.plays.items() if play[2] or play[1] > end},
+            epochs=own.epochs,
         )
         return status
 

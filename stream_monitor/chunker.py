@@ -43,7 +43,7 @@ class BlockRequest:
 
     stream: StreamKey
     block: int
-    wave_S: Samples  # noqa: N815  shape suffix
+    wave_S: Samples
     """float32, zeros before sample 0 and after the stream's end."""
     level: BlockLevel
 
@@ -57,10 +57,11 @@ class Chunk:
     start_sample: int
     end_sample: int
     tail: bool
-    frames_FT: Frames  # noqa: N815  shape suffix
+    frames_FT: Frames
     level_dbfs: float
     sketch: tuple[SketchRows, ...]
     peaks_n: npt.NDArray[np.uint32]
+    """As `encoder.peaks` packs them: frames modulo 2^24."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +96,7 @@ class HeldBlock:
     """Frames of a block that the next chunk, or the tail, still needs."""
 
     block: int
-    frames_FT: Frames  # noqa: N815  shape suffix
+    frames_FT: Frames
     level: BlockLevel
 
 
@@ -103,7 +104,7 @@ class HeldBlock:
 class ChunkerState:
     """Everything that a chunker remembers."""
 
-    window_S: Samples  # noqa: N815  shape suffix
+    window_S: Samples
     """Audio of `next_block`'s window as far as it came."""
     next_seq: int = 0
     next_sample: int = 0

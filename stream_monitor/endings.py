@@ -26,6 +26,8 @@ _EXACT_CONTAINERS = {"wav", "w64", "flac", "aiff", "au", "caf"}
 """Containers whose header counts the samples; the length in others may be off by a codec's delay or padding."""
 _DECLARING_CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "asf", "ape", "wv", "tta", "tak"}
 _SLACK_S = 0.5
+_TELLING_S = 0.001
+"""Less is missing where FFmpeg takes the length from the size of a file that was cut: then the two say nothing."""
 _TOLERATED_BAD_PACKETS = 0.01
 """Share of bad packets up to which an input counts as whole; old archives are full of files with one or two."""
 
@@ -53,13 +55,14 @@ def verdict(reading: Reading) -> InputError | None:
             return NotAudioError(f"{name}: none of its {reading.bad_packets} packets could be decoded")
         return EmptyInputError(f"{name}: holds no audio sample")
     least_s = _least_s(reading)
-    if least_s is not None and reading.decoded_s < least_s:
+    missing_s = 0.0 if reading.declared_s is None else reading.declared_s - reading.decoded_s
+    if least_s is not None and reading.decoded_s < least_s and missing_s >= _TELLING_S:
         return TruncatedError(
             f"{name}: truncated: {reading.decoded_s:.3f} s could be decoded, its header promises"
             f" {reading.declared_s:.3f} s"
         )
     cut = reading.path is not None and not ends_whole(reading.path, reading.container)
-    if reading.last_packet_bad or cut:
+    if reading.last_packet_bad or cut or (least_s is not None and reading.decoded_s < least_s):
         return TruncatedError(f"{name}: truncated: it ends inside a frame, after {reading.decoded_s:.3f} s")
     if reading.bad_packets > _TOLERATED_BAD_PACKETS * reading.packets:
         return DamagedError(

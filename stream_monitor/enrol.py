@@ -36,11 +36,11 @@ class HeardFile:
     path: Path
     duration_samples: int
     audio_hash: str
-    embedding_ND: npt.NDArray[np.float32]  # noqa: N815  shape suffix
-    starts_N: npt.NDArray[np.int64]  # noqa: N815  shape suffix
+    embedding_ND: npt.NDArray[np.float32]
+    starts_N: npt.NDArray[np.int64]
     """First sample of each embedding's chunk."""
-    ends_N: npt.NDArray[np.int64]  # noqa: N815  shape suffix
-    sketch_nF: npt.NDArray[np.uint8]  # noqa: N815  shape suffix
+    ends_N: npt.NDArray[np.int64]
+    sketch_nF: npt.NDArray[np.uint8]
     peaks_n: npt.NDArray[np.uint32]
     problem: InputError | None
     """What was wrong with the file although something was heard of it (truncated, damaged)."""

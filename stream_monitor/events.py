@@ -13,15 +13,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID, uuid5
 
 from encoder.grid import SAMPLE_RATE
 from stream_monitor.errors import EventError
+from stream_monitor.event_types import EVENT_NAMESPACE, PLAY_TYPE
 from stream_monitor.plays import PlayChange
 from stream_monitor.segments import StreamKey
-
-PLAY_TYPE = "music.play.v1"
-EVENT_NAMESPACE = uuid5(NAMESPACE_URL, "urn:stream-monitor:events")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,15 +84,15 @@ def play_event(
         "match_type": change.match_type,
         "confidence": _number(change.confidence, 6, "confidence"),
         "score": _number(change.score, 6, "score"),
-        "start_time": _time(stream_start, change.start_sample),
-        "end_time": _time(stream_start, change.end_sample),
-        "start_s": _seconds(change.start_sample),
-        "end_s": _seconds(change.end_sample),
-        "track_start_s": _seconds(change.track_start_sample),
-        "track_end_s": _seconds(change.track_end_sample),
+        "start_time": wall_clock(stream_start, change.start_sample),
+        "end_time": wall_clock(stream_start, change.end_sample),
+        "start_s": seconds(change.start_sample),
+        "end_s": seconds(change.end_sample),
+        "track_start_s": _track_seconds(change.track_start_sample),
+        "track_end_s": _track_seconds(change.track_end_sample),
         "transposition_semitones": change.transposition_semitones,
         "tempo_ratio": None if change.tempo_ratio is None else _number(change.tempo_ratio, 4, "tempo_ratio"),
-        "gaps": [[_seconds(start), _seconds(end)] for start, end in change.gaps],
+        "gaps": [[seconds(start), seconds(end)] for start, end in change.gaps],
         "alternatives": [
             {"track_id": other.track_id, "score": _number(other.score, 6, "an alternative's score")}
             for other in change.alternatives
@@ -121,6 +119,12 @@ def play_schema() -> dict[str, Any]:
 
 
 @cache
+def status_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a whole status event; the caller does not change it."""
+    return _document("status.v1.json")
+
+
+@cache
 def asyncapi() -> dict[str, Any]:
     """AsyncAPI 3 document of the events; the caller does not change it."""
     return _document("asyncapi.json")
@@ -143,14 +147,20 @@ def _play_name(change: PlayChange) -> str:
     return "|".join(str(part) for part in parts)
 
 
-def _time(stream_start: datetime | None, sample: int) -> str | None:
+def wall_clock(stream_start: datetime | None, sample: int) -> str | None:
+    """When a sample was heard, RFC 3339; None where the stream's start is not known."""
     if stream_start is None:
         return None
     return rfc3339(stream_start + timedelta(seconds=sample / SAMPLE_RATE))
 
 
-def _seconds(sample: int | None) -> float | None:
-    return None if sample is None else round(sample / SAMPLE_RATE, 3)
+def seconds(samples: int) -> float:
+    """Samples in seconds, to the millisecond."""
+    return round(samples / SAMPLE_RATE, 3)
+
+
+def _track_seconds(sample: int | None) -> float | None:
+    return None if sample is None else seconds(sample)
 
 
 def _number(value: float, digits: int, what: str) -> float:

@@ -31,7 +31,8 @@ class EmbeddedChunk:
 
     stream: StreamKey
     index: int
-    """0, 1, 2 … without holes; the tail chunk has the next number."""
+    """Its number on the stream's grid: chunk k begins at sample 220,500 k. It only rises, with holes where the stream
+    had a gap; the tail has the number after the last regular chunk of its run, though it begins elsewhere."""
     start_sample: int
     end_sample: int
     tail: bool

@@ -27,6 +27,21 @@ class Lane:
     ending: Ending | None = None
     """How the lane ends, once that is known."""
 
+    def retract(self, track_key: int, reason: str) -> TrackRemoved | None:
+        """Takes back the open plays of a track that is gone; None where there is none."""
+        step = self.tracker.remove_track(track_key, reason=reason)
+        for change in step.changes:
+            self.account.played(change)
+        end_sample = self.chunker.state.next_sample
+        return TrackRemoved(stream=self.stream, end_sample=end_sample, step=step) if step.changes else None
+
+    def hand_over(self, successor: Lane, offset_samples: int) -> None:
+        """The stream's next epoch goes on with the plays; its sample 0 is sample `offset_samples` of this one."""
+        self.tracker.continue_as(successor.stream, offset_samples)
+        self.memory.continue_as(successor.stream, offset_samples)
+        successor.account.continues(self.account, offset_samples)
+        successor.tracker, successor.memory = self.tracker, self.memory
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ending:
@@ -74,7 +89,18 @@ class StreamEnd:
     counts: ChunkerCounts = field(default_factory=ChunkerCounts)
 
 
-Outcome = HeardChunk | StreamEnd
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrackRemoved:
+    """Plays of a stream that were taken back because their track left the catalogue; no chunk brought it about."""
+
+    stream: StreamKey
+    end_sample: int
+    """How far the stream has come."""
+    step: TrackerStep
+    period: None = None
+
+
+Outcome = HeardChunk | StreamEnd | TrackRemoved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -129,8 +129,10 @@ class Matcher:
                 window[0].chunk.index <= heard.chunk.index - WINDOW_CHUNKS or _hops(window[0], heard) >= WINDOW_CHUNKS
             ):
                 window.pop(0)
-            yield self._evidence(window, open_tracks(heard.chunk.stream))
+            evidence = self._evidence(window, open_tracks(heard.chunk.stream))
+            # Kept before it is handed out: whoever takes no further chunk loses nothing.
             stream.recent = window[1 - WINDOW_CHUNKS :]
+            yield evidence
 
     def snapshot(self, stream: StreamKey) -> MatcherState:
         """The stream's state; empty for a stream that was never seen."""

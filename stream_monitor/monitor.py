@@ -14,12 +14,14 @@ import structlog
 from pydantic import Field
 
 from encoder.grid import SAMPLE_RATE
+from index.errors import CatalogueError
 from stream_monitor.clock import Clock, SystemClock
 from stream_monitor.errors import TooShortError
 from stream_monitor.lane import Outcome, StreamEnd
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.publisher import Publisher
 from stream_monitor.readers import Arrival, Failure, Reader, Readers, ReadersConfig
+from stream_monitor.repertoire import CatalogueChange
 from stream_monitor.segments import Segment
 from stream_monitor.sources import Source
 from stream_monitor.stopping import Stop
@@ -34,6 +36,16 @@ class MonitorConfig(ReadersConfig):
     """How often the monitor looks whether it should stop, while no audio comes."""
     join_s: float = Field(default=5.0, gt=0.0)
     """How long it waits for each reading thread after a stop."""
+    catalog_refresh_s: float = Field(default=10.0, ge=0.0, le=86_400.0)
+    """How often tracks that another process has added or removed are taken over; 0 is never."""
+
+
+class Refreshable(Protocol):
+    """A catalogue that other processes may change meanwhile."""
+
+    def refresh(self) -> CatalogueChange | None:
+        """Takes over what changed; None where nothing did."""
+        ...
 
 
 class Observer(Protocol):
@@ -70,6 +82,7 @@ class Monitor:
         stop: Stop | None = None,
         clock: Clock | None = None,
         observers: Iterable[Observer] = (),
+        catalogue: Refreshable | None = None,
     ) -> None:
         """Prepares; nothing runs before `watch`.
 
@@ -81,6 +94,7 @@ class Monitor:
             stop: Shared with `read`.
             clock: Time; the machine's by default.
             observers: Who else is told.
+            catalogue: What the pipeline looks in, asked for changes now and then; None where it never changes.
         """
         self._pipeline = pipeline
         self._publisher = publisher
@@ -89,6 +103,8 @@ class Monitor:
         self._stop = stop or Stop()
         self._clock = clock or SystemClock()
         self._observers = tuple(observers)
+        self._catalogue = catalogue
+        self._refresh_due_s = self._clock.monotonic_s() + self._config.catalog_refresh_s
         self._failures: list[Failure] = []
         self._streams = 0
         self._monitored_samples = 0
@@ -113,6 +129,7 @@ class Monitor:
         was_interrupted = False
         try:
             while not (was_interrupted := interrupted() or self._stop.is_set()):
+                self._follow_catalogue()
                 done = readers.done  # asked before the queue: what a thread left there is still taken
                 arrivals = readers.arrivals.take(wait_s=self._patience_s(), at_most=self._config.queue_segments)
                 self._hear(arrivals)
@@ -139,6 +156,22 @@ class Monitor:
         """How long to wait for audio: not beyond the deadline of a batch that waits to be filled."""
         due_s = self._pipeline.due_s
         return self._config.poll_s if due_s is None else min(self._config.poll_s, due_s - self._clock.monotonic_s())
+
+    def _follow_catalogue(self) -> None:
+        """Takes over what another process did to the catalogue, where it is time to look again."""
+        now_s, every_s = self._clock.monotonic_s(), self._config.catalog_refresh_s
+        if self._catalogue is None or not every_s or now_s < self._refresh_due_s:
+            return
+        self._refresh_due_s = now_s + every_s
+        try:
+            change = self._catalogue.refresh()
+        except CatalogueError as error:
+            log.warning("the catalogue cannot be read again; what is known of it stays in use", reason=str(error))
+            return
+        if change is not None:
+            log.info("catalogue changed", added=len(change.added), removed=len(change.removed), version=change.version)
+            self._publisher.catalogue_changed(change.version)
+            self._tell([outcome for key in change.removed for outcome in self._pipeline.remove_track(key)])
 
     def _hear(self, arrivals: Sequence[Arrival]) -> None:
         """Through the pipeline with what came; a source that failed ends with its reason."""

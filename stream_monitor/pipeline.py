@@ -25,14 +25,12 @@ from stream_monitor.chunker import BlockRequest, Chunker, ChunkerConfig, Frames
 from stream_monitor.collaborators import EncoderLike, Repertoire
 from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import ChunkEvidence, EmbeddedChunk
-from stream_monitor.lane import Ending, HeardChunk, Lane, Outcome, Ready, StreamEnd
+from stream_monitor.lane import Ending, HeardChunk, Lane, Outcome, Ready, StreamEnd, TrackRemoved
 from stream_monitor.matcher import Matcher, MatcherConfig
 from stream_monitor.plays import TrackerStep
 from stream_monitor.segments import Segment, StreamKey
 
 log = structlog.get_logger(__name__)
-
-LaneName = tuple[str, str]
 
 
 class PipelineConfig(BaseModel):
@@ -68,7 +66,7 @@ class Pipeline:
         null = Calibration.of_encoder(encoder.calibration).null
         self._matcher = Matcher(repertoire.index, encoder.cohort_CD, self.config.matcher, null=null)
         self._batcher: Batcher[tuple[Lane, BlockRequest]] = Batcher(self.config.batcher)
-        self._lanes: dict[LaneName, Lane] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
         """The present epoch of each stream that goes on."""
         self._followed: dict[StreamKey, Lane] = {}
         """Every lane that is not finished."""
@@ -116,10 +114,10 @@ class Pipeline:
                 outcomes += self._run(batch)
         return outcomes + self.push(())
 
-    def remove_track(self, track_key: int, *, reason: str = "track removed from the catalogue") -> list[TrackerStep]:
+    def remove_track(self, track_key: int, *, reason: str = "track removed from the catalogue") -> list[TrackRemoved]:
         """Retracts every open play of a track that is no longer in the catalogue."""
-        steps = [lane.tracker.remove_track(track_key, reason=reason) for lane in self._lanes.values()]
-        return [step for step in steps if step.changes]
+        retracted = [lane.retract(track_key, reason) for lane in self._followed.values()]
+        return [outcome for outcome in retracted if outcome is not None]
 
     # The steps, in order.
 
@@ -129,10 +127,7 @@ class Pipeline:
         ready = list(self._assemble(blocks, frames_BFT))
         embedded = self._embed([each for each in ready if each.chunk is not None])
         evidence = self._match(embedded)
-        outcomes = [self._follow(each, evidence) for each in ready]
-        # The matcher remembers a chunk when it is asked for the next one: ask once more.
-        next(evidence, None)
-        return outcomes
+        return [self._follow(each, evidence) for each in ready]
 
     def _cut(self, segment: Segment) -> list[tuple[Lane, BlockRequest]]:
         """Step 1: a segment continues its stream's audio; whole blocks of it go on."""
@@ -282,19 +277,23 @@ class Pipeline:
         if ending.successor is None:
             step = lane.tracker.finish(end_sample, reason=ending.reason)
         else:
-            lane.tracker.continue_as(ending.successor.stream, ending.offset)
-            lane.memory.continue_as(ending.successor.stream, ending.offset)
-            ending.successor.tracker, ending.successor.memory = lane.tracker, lane.memory
+            lane.hand_over(ending.successor, ending.offset)
         for change in step.changes:
             lane.account.played(change)
         self._matcher.forget(lane.stream)
         del self._followed[lane.stream]
         reason = f"{ending.reason}; under 6 s of unbroken audio" if too_short else ending.reason
+        status = lane.account.close(
+            max(end_sample, ending.offset),
+            ending.state,
+            reason,
+            played_to_sample=None if ending.successor is None else end_sample,
+        )
         return StreamEnd(
             stream=lane.stream,
             end_sample=end_sample,
             too_short=too_short,
             step=step,
-            status=lane.account.close(max(end_sample, ending.offset), ending.state, reason),
+            status=status,
             counts=lane.chunker.state.counts,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import structlog
 from stream_monitor.clock import Clock
 from stream_monitor.events import Versions, play_event
 from stream_monitor.lane import Outcome, StreamEnd
-from stream_monitor.plays import PlayChange, TrackerStep
+from stream_monitor.plays import PlayChange
 from stream_monitor.segments import StreamKey
 from stream_monitor.sink import EventSink
 from stream_monitor.status_event import status_event
@@ -49,11 +50,9 @@ class Publisher:
         self._sink.write(events)
         self.published += len(events)
 
-    def publish_steps(self, steps: Iterable[TrackerStep]) -> None:
-        """Writes the events of decisions that no chunk brought about, such as a track's removal."""
-        events = [self._play(change) for step in steps for change in step.changes]
-        self._sink.write(events)
-        self.published += len(events)
+    def catalogue_changed(self, version: str) -> None:
+        """From now on events are made with this version of the catalogue."""
+        self._versions = replace(self._versions, catalogue=version)
 
     def _events(self, outcome: Outcome) -> Iterator[Mapping[str, Any]]:
         for change in outcome.step.changes:

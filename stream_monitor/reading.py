@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stream_monitor.decode import AudioInput
-from stream_monitor.errors import InputError, StoppedError
+from stream_monitor.errors import CannotOpenError, InputError, StoppedError
 from stream_monitor.piped import PipeReader
 from stream_monitor.reconnect import LiveReader, ReconnectPolicy
 from stream_monitor.segments import Segment, SegmentCutter
@@ -54,6 +54,9 @@ def _read_once(source: Source, stop: Stop) -> Iterator[Segment]:
 
 def _open(source: Source, stop: Stop) -> AudioInput:
     if source.medium == "stdin":
+        # Python has no standard input at all where the caller closed it (`<&-`).
+        if sys.stdin is None:
+            raise CannotOpenError("standard input is closed: there is nothing to read")
         reader = PipeReader(sys.stdin.fileno(), name="standard input", stop=stop, owned=False)
         return AudioInput(reader, stop=stop)
     return AudioInput(Path(source.location), stop=stop)

@@ -7,6 +7,7 @@ nothing of audio or of where the catalogue is stored.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,11 +35,27 @@ class RepertoireConfig(BaseModel):
     verifier: VerifierConfig = VerifierConfig()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CatalogueChange:
+    """What another process has done to the catalogue since it was looked at last."""
+
+    added: tuple[int, ...]
+    """Keys of tracks."""
+    removed: tuple[int, ...]
+    version: str
+    """As events tell it."""
+
+
 class CatalogueLike(Protocol):
     """What is asked of `index.catalogue.Catalogue`."""
 
     @property
     def index(self) -> Index: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def refresh(self) -> tuple[list[int], list[int]]: ...
 
     def track(self, key: int) -> Track: ...
 
@@ -79,6 +96,21 @@ class CatalogueRepertoire:
     def index(self) -> Index:
         """The catalogue's embeddings."""
         return self._catalogue.index
+
+    def refresh(self) -> CatalogueChange | None:
+        """Takes over what another process has added and removed; None where nothing changed.
+
+        The plays of removed tracks are the caller's affair (`Pipeline.remove_track`).
+
+        Raises:
+            CatalogueError: The catalogue cannot be read now; what was known of it stays in use.
+        """
+        added, removed = self._catalogue.refresh()
+        if not added and not removed:
+            return None
+        for key in removed:
+            self._prints.forget(key)
+        return CatalogueChange(added=tuple(added), removed=tuple(removed), version=self._catalogue.version)
 
     def memory(self, stream: StreamKey) -> SketchVerifier:
         """A memory without anything in it."""

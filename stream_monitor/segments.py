@@ -36,7 +36,7 @@ class Segment:
     stream: StreamKey
     seq: int
     start_sample: int
-    samples_S: Samples  # noqa: N815  shape suffix
+    samples_S: Samples
     """float32 mono at 22,050 Hz, finite; may be empty on the last segment."""
     last: bool = False
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from uuid import uuid5
 
-from encoder.grid import SAMPLE_RATE
 from stream_monitor.accounting import StreamStatus
 from stream_monitor.chunker import ChunkerCounts
-from stream_monitor.events import Versions
-
-STATUS_TYPE = "stream.status.v1"
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:stream-monitor:events")
+from stream_monitor.event_types import EVENT_NAMESPACE, STATUS_TYPE
+from stream_monitor.events import Versions, rfc3339, seconds, source, wall_clock
 
 
 def status_event(
@@ -32,11 +29,14 @@ def status_event(
         detected_at: Now, with a time zone.
         stream_start: Wall clock of the epoch's sample 0, with a time zone; None where it is not known.
         counts: At the end of a stream: what became of its samples.
+
+    Raises:
+        EventError: A time has no zone.
     """
     stream = status.stream
-    now = _iso(detected_at)
+    now = rfc3339(detected_at)
     name = f"{STATUS_TYPE}|{stream.kind}|{stream.stream_id}|{stream.epoch}|{status.start_sample}|{status.end_sample}"
-    seconds = {
+    parts = {
         "monitored": status.monitored_samples,
         "matched": status.matched_samples,
         "unmatched": status.unmatched_samples,
@@ -46,8 +46,8 @@ def status_event(
     return {
         "specversion": "1.0",
         "type": STATUS_TYPE,
-        "source": f"/stream-monitor/{stream.kind}/{quote(stream.stream_id, safe='')}",
-        "id": str(uuid.uuid5(_NAMESPACE, f"{name}|{status.state}")),
+        "source": source(stream),
+        "id": str(uuid5(EVENT_NAMESPACE, f"{name}|{status.state}")),
         "subject": stream.stream_id,
         "time": now,
         "datacontenttype": "application/json",
@@ -57,38 +57,20 @@ def status_event(
             "epoch": stream.epoch,
             "state": status.state,
             "reason": status.reason,
-            "start_s": _seconds(status.start_sample),
-            "end_s": _seconds(status.end_sample),
-            "start_time": _clock(stream_start, status.start_sample),
-            "end_time": _clock(stream_start, status.end_sample),
-            "seconds": {name: _seconds(samples) for name, samples in seconds.items()},
-            "clipped_s": _seconds(status.clipped_samples),
+            "start_s": seconds(status.start_sample),
+            "end_s": seconds(status.end_sample),
+            "start_time": wall_clock(stream_start, status.start_sample),
+            "end_time": wall_clock(stream_start, status.end_sample),
+            "seconds": {part: seconds(samples) for part, samples in parts.items()},
+            "clipped_s": seconds(status.clipped_samples),
             "dropped_s": None
             if counts is None
             else {
-                "late": _seconds(counts.late),
-                "unheard": _seconds(counts.unheard),
-                "filled": _seconds(counts.filled),
+                "late": seconds(counts.late),
+                "unheard": seconds(counts.unheard),
+                "filled": seconds(counts.filled),
             },
             "detected_at": now,
-            "versions": {
-                "software": versions.software,
-                "encoder": versions.encoder,
-                "catalogue": versions.catalogue,
-                "config": versions.config,
-            },
+            "versions": asdict(versions),
         },
     }
-
-
-def _seconds(samples: int) -> float:
-    return round(samples / SAMPLE_RATE, 3)
-
-
-def _clock(stream_start: datetime | None, sample: int) -> str | None:
-    return None if stream_start is None else _iso(stream_start + timedelta(seconds=sample / SAMPLE_RATE))
-
-
-def _iso(moment: datetime) -> str:
-    """UTC with milliseconds and Z."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,43 +8,21 @@ It does no I/O and knows nothing of embeddings, audio or events; revisions follo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import Candidate, ChunkEvidence, Verifier
 from stream_monitor.open_play import OpenPlay
-from stream_monitor.opening import Opening, Told, Tried
+from stream_monitor.opening import Opening, Told
 from stream_monitor.placing import Placing
-from stream_monitor.plays import Decision, PlayChange, PlayedTrack, Status, TrackerStep
+from stream_monitor.plays import Decision, PlayedTrack, Status, TrackerStep
 from stream_monitor.rivals import judge, margin
 from stream_monitor.segments import StreamKey
 from stream_monitor.tracker_config import TrackerConfig, samples
+from stream_monitor.tracker_state import Step, TrackerState
 
 KNOWN_TRACKS = 512
 """Metadata of so many tracks is kept at hand."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrackerState:
-    """All that a restart needs; immutable."""
-
-    stream: StreamKey
-    origin_sample: int = 0
-    """Sample 0 of the present epoch on the tracker's clock."""
-    plays: tuple[OpenPlay, ...] = ()
-    told: tuple[Told, ...] = ()
-    tried: tuple[Tried, ...] = ()
-
-
-@dataclass(kw_only=True, slots=True)
-class _Step:
-    now_sample: int
-    chunk: int
-    changes: list[PlayChange] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-
-    def done(self) -> TrackerStep:
-        return TrackerStep(changes=tuple(self.changes), decisions=tuple(self.decisions))
 
 
 class Tracker:
@@ -94,7 +72,7 @@ class Tracker:
     def update(self, evidence: ChunkEvidence) -> TrackerStep:
         """Takes the next chunk's evidence."""
         origin = self._state.origin_sample
-        step = _Step(now_sample=evidence.chunk.end_sample + origin, chunk=evidence.chunk.index)
+        step = Step(now_sample=evidence.chunk.end_sample + origin, chunk=evidence.chunk.index)
         heard = {candidate.track_key: candidate for candidate in evidence.candidates}
         plays = [self._hear(play, evidence, heard) for play in self._state.plays]
         plays = self._end_what_ended(plays, step)
@@ -106,7 +84,7 @@ class Tracker:
     def finish(self, end_sample: int, *, reason: str = "end of stream") -> TrackerStep:
         """Ends all open plays at the latest at `end_sample` (of the present epoch), in final or retracted events."""
         now = end_sample + self._state.origin_sample
-        step = _Step(now_sample=now, chunk=-1)
+        step = Step(now_sample=now, chunk=-1)
         for play in self._state.plays:
             self._close(play, step, reason)
         self._state = replace(self._state, plays=(), tried=())
@@ -115,7 +93,7 @@ class Tracker:
     def remove_track(self, track_key: int, *, reason: str = "track removed from the catalogue") -> TrackerStep:
         """Retracts the track's open plays; other plays stay as they are."""
         self._known.pop(track_key, None)
-        kept, step = [], _Step(now_sample=0, chunk=-1)
+        kept, step = [], Step(now_sample=0, chunk=-1)
         for play in self._state.plays:
             if play.track.track_key == track_key:
                 newest = play.trail[-1].end_sample
@@ -184,7 +162,7 @@ class Tracker:
             score=max(play.score, candidate.window_scores[candidate.window - 1]),
         )
 
-    def _end_what_ended(self, plays: list[OpenPlay], step: _Step) -> list[OpenPlay]:
+    def _end_what_ended(self, plays: list[OpenPlay], step: Step) -> list[OpenPlay]:
         going = []
         for play in plays:
             kind = play.jump_kind(self.config)
@@ -211,7 +189,7 @@ class Tracker:
         return going
 
     def _open_what_opens(
-        self, plays: list[OpenPlay], evidence: ChunkEvidence, heard: dict[int, Candidate], step: _Step
+        self, plays: list[OpenPlay], evidence: ChunkEvidence, heard: dict[int, Candidate], step: Step
     ) -> list[OpenPlay]:
         state = self._state
         found = self._opening.proposals(evidence, plays, state.stream, state.origin_sample, state.told, state.tried)
@@ -253,7 +231,7 @@ class Tracker:
             ]
         return plays
 
-    def _tell_what_is_due(self, plays: list[OpenPlay], step: _Step) -> list[OpenPlay]:
+    def _tell_what_is_due(self, plays: list[OpenPlay], step: Step) -> list[OpenPlay]:
         """Updates of plays that the newest chunk supports, so that an end is told once, when it is certain."""
         told = []
         for play in plays:
@@ -271,7 +249,7 @@ class Tracker:
             told.append(play)
         return told
 
-    def _close(self, play: OpenPlay, step: _Step, reason: str) -> None:
+    def _close(self, play: OpenPlay, step: Step, reason: str) -> None:
         """Ends a play: final, or retracted where it was nothing."""
         play, end = self._placing.end(play, step.now_sample, self._state.origin_sample)
         confidence = self.calibration.confidence(play.features)
@@ -288,7 +266,7 @@ class Tracker:
         through = play.jump.first_chunk - 1 if play.jump else step.chunk
         self._remember(play, through, end)
 
-    def _retract(self, play: OpenPlay, step: _Step, reason: str) -> None:
+    def _retract(self, play: OpenPlay, step: Step, reason: str) -> None:
         self._say(play, step, "retracted", reason, play.last_support.end_sample)
         self._remember(play, step.chunk, play.start_sample)
 
@@ -298,7 +276,7 @@ class Tracker:
         others = tuple(other for other in self._state.told if other.track_key != play.track.track_key)
         self._state = replace(self._state, told=(*others, told)[-64:])
 
-    def _say(self, play: OpenPlay, step: _Step, status: Status, reason: str, end_sample: int) -> OpenPlay:
+    def _say(self, play: OpenPlay, step: Step, status: Status, reason: str, end_sample: int) -> OpenPlay:
         """Adds the play's next revision to the step; returns the play after it."""
         change = play.change(
             status,

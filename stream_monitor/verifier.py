@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,13 @@ from encoder.sketch import SKETCH_FRAMES, SketchRows
 from stream_monitor.alignment import Alignment, Anchor, Features, align, features
 from stream_monitor.chunker import Chunk
 from stream_monitor.evidence import Verification
+from stream_monitor.hidden_edges import with_hidden_edges
 from stream_monitor.recording import RecordingMatch, same_recording
 from stream_monitor.segments import StreamKey
 
 ROW_SAMPLES = SKETCH_FRAMES * HOP
+_HALF_WRAP = 1 << 23
+"""Half of the frames that a packed peak can tell apart."""
 
 
 class VerifierConfig(BaseModel):
@@ -72,6 +75,10 @@ class TrackPrints:
             self._known.move_to_end(track_key)
         return known
 
+    def forget(self, track_key: int) -> None:
+        """Lets a track's print go; one that is not there is no error."""
+        self._known.pop(track_key, None)
+
 
 class SketchVerifier:
     """One stream's memory, and its stretches on tracks."""
@@ -88,13 +95,14 @@ class SketchVerifier:
         self._prints = prints
         self._keep_rows = round((config or VerifierConfig()).memory_s * SAMPLE_RATE / ROW_SAMPLES)
         self._sketch: deque[SketchRows] = deque()
-        self._peaks: deque[npt.NDArray[np.uint32]] = deque()
+        self._peaks: deque[npt.NDArray[np.int64]] = deque()
+        """Packed as `encoder.peaks` does, but with the whole number of the frame."""
 
     def remember(self, chunk: Chunk) -> None:
         """Keeps the chunk's sketch rows and peaks, and lets go what is too old."""
         self._sketch.extend(chunk.sketch)
         if len(chunk.peaks_n):
-            self._peaks.append(chunk.peaks_n)
+            self._peaks.append(_unwrapped(chunk.peaks_n, chunk.start_sample // HOP))
         if not self._sketch:
             return
         oldest = _end_row(self._sketch[-1]) - self._keep_rows
@@ -129,9 +137,26 @@ class SketchVerifier:
             track.features,
             anchor=None if anchor is None else Anchor(stream_sample=anchor[0], track_sample=anchor[1]),
         )
-        peaks_n = np.concatenate(self._peaks) if self._peaks else np.empty(0, np.uint32)
-        same = same_recording(peaks_n, track.peaks_n, stream_span=(start_sample, end_sample))
-        return _joined(aligned, same)
+        found = _joined(aligned, self._same_recording(track.peaks_n, start_sample, end_sample))
+        return with_hidden_edges(found, track.features, (start_sample, end_sample))
+
+    def _same_recording(
+        self, track_peaks_n: npt.NDArray[np.uint32], start_sample: int, end_sample: int
+    ) -> RecordingMatch | None:
+        """The track's own recording in the stretch; it is looked for on a clock that begins where the peaks do."""
+        if not self._peaks:
+            return None
+        origin = int(self._peaks[0][0] >> 8)
+        peaks_n = (np.concatenate(self._peaks) - (origin << 8)).astype(np.uint32)
+        moved = origin * HOP
+        same = same_recording(peaks_n, track_peaks_n, stream_span=(start_sample - moved, end_sample - moved))
+        if same is None:
+            return None
+        return replace(
+            same,
+            stream_start_sample=same.stream_start_sample + moved,
+            stream_end_sample=same.stream_end_sample + moved,
+        )
 
     def _rows(self, start_sample: int, end_sample: int) -> tuple[int, npt.NDArray[np.uint8]]:
         """The kept rows of a stretch as one array; rows that are missing in between are silence."""
@@ -145,6 +170,13 @@ class SketchVerifier:
             if start < end:
                 rows_NF[start - first : end - first] = each.rows_NF[start - each.first_row : end - each.first_row]
         return first, rows_NF
+
+
+def _unwrapped(peaks_n: npt.NDArray[np.uint32], near_frame: int) -> npt.NDArray[np.int64]:
+    """Peaks with whole frame numbers: packed, a frame is known modulo 2^24 only, and a stream gets there in 108 h."""
+    code_n = peaks_n.astype(np.int64)
+    ahead_n = ((code_n >> 8) - near_frame + _HALF_WRAP) % (2 * _HALF_WRAP) - _HALF_WRAP
+    return np.sort(((near_frame + ahead_n) << 8) | (code_n & 0xFF))
 
 
 def _end_row(rows: SketchRows) -> int:

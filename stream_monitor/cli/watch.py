@@ -145,6 +145,7 @@ def _run(
             stop=stop,
             clock=clock,
             observers=[table] if table else [],
+            catalogue=repertoire,
         )
         # Before this, Ctrl-C just ends the process: nothing is open yet.
         interrupted = stack.enter_context(_interruption())

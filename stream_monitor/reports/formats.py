@@ -14,7 +14,7 @@ CSV_COLUMNS = (
     "row", "stream_kind", "stream_id", "epoch", "start_time", "end_time", "start_s", "end_s", "duration_s",
     "track_id", "work_id", "title", "artist", "isrc", "iswc", "match_type", "confidence", "score", "track_start_s",
     "track_end_s", "transposition_semitones", "tempo_ratio", "gaps_s", "status", "play_id", "monitored_s", "matched_s",
-    "unmatched_s", "silent_s", "no_signal_s",
+    "unmatched_s", "silence_s", "no_signal_s",
 )  # fmt: skip
 """Columns of the CSV: a row `play` for each play, then one row `stream` with the seconds of each station."""
 

@@ -13,10 +13,12 @@ from typing import Any
 
 import structlog
 
+from stream_monitor.event_types import PLAY_TYPE, STATUS_TYPE
+
 log = structlog.get_logger(__name__)
 
-PLAY_TYPE = "music.play.v1"
-STATUS_TYPE = "stream.status.v1"
+SHOWN_BAD_LINES = 5
+"""So many bad lines are logged one by one; of a file that is something else altogether there are thousands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +72,8 @@ def read_ledger(lines: Iterable[str]) -> Ledger:
         lines: JSON Lines; empty lines are skipped, events of other types ignored.
 
     Returns:
-        The ledger. A line that is not an event of ours is kept in `bad_lines` and logged; the rest carries on.
+        The ledger. A line that is not an event of ours is kept in `bad_lines` (the first few are logged); the
+        rest carries on.
     """
     stations: dict[tuple[str, str], Station] = {}
     bad: list[BadLine] = []
@@ -82,7 +85,8 @@ def read_ledger(lines: Iterable[str]) -> Ledger:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             bad.append(BadLine(number=number, reason=reason))
-            log.warning("line is not an event", line=number, reason=reason)
+            if len(bad) <= SHOWN_BAD_LINES:
+                log.warning("line is not an event", line=number, reason=reason)
     return Ledger(stations=tuple(stations[key] for key in sorted(stations)), bad_lines=tuple(bad))
 
 

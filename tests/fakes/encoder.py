@@ -27,8 +27,8 @@ _SILENCE = 1e-6
 class FakeEmbeddings:
     """As `encoder.model.Embeddings`."""
 
-    embedding_BD: npt.NDArray[np.float32]  # noqa: N815  shape suffix
-    sounding_B: npt.NDArray[np.bool_]  # noqa: N815  shape suffix
+    embedding_BD: npt.NDArray[np.float32]
+    sounding_B: npt.NDArray[np.bool_]
 
 
 class FakeEncoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import ValidationError, validate
 
 from encoder.grid import CHUNK_HOP_SAMPLES, SAMPLE_RATE
 from stream_monitor.accounting import AccountingConfig, StreamAccount
 from stream_monitor.chunker import ChunkerCounts
-from stream_monitor.events import Versions
+from stream_monitor.events import Versions, status_schema
 from stream_monitor.level import CELL_SAMPLES, CELLS, BlockLevel
 from stream_monitor.plays import PlayChange, PlayedTrack, Status
 from stream_monitor.segments import StreamKey
@@ -91,7 +93,7 @@ def test_every_half_second_has_one_label(
 
 def test_periods_and_the_end_cover_each_second_once() -> None:
     """A stream that goes on is told in periods; plays across the border are shared out."""
-    account = StreamAccount(STREAM, AccountingConfig(status_every_s=60))
+    account = StreamAccount(STREAM, AccountingConfig(status_every_s=60, settle_s=0))
     account.joined(0)
     statuses = []
     account.played(change(50 * SAMPLE_RATE, 75 * SAMPLE_RATE, "provisional"))
@@ -120,10 +122,36 @@ def test_a_retracted_play_was_never_matched() -> None:
 
 def test_a_play_of_an_earlier_epoch_is_moved_to_this_clock() -> None:
     """A play that was carried over a reconnect counts in the new epoch from its beginning."""
-    account = StreamAccount(replace(STREAM, epoch=60_000))
+    middle = StreamAccount(replace(STREAM, epoch=60_000))
+    middle.continues(StreamAccount(STREAM), 61 * SAMPLE_RATE)
+    account = StreamAccount(replace(STREAM, epoch=90_000))
+    account.continues(middle, 29 * SAMPLE_RATE)
     account.joined(0)
-    account.played(change(50 * SAMPLE_RATE, 70 * SAMPLE_RATE, epoch=0))
+    account.played(change(80 * SAMPLE_RATE, 100 * SAMPLE_RATE, epoch=0))
     assert account.close(30 * SAMPLE_RATE, "ended", "end").matched_samples == 10 * SAMPLE_RATE
+
+
+def test_a_period_waits_for_the_plays_in_it() -> None:
+    """A play that becomes known after a period's end, but began within it, is matched time of that period."""
+    account = StreamAccount(STREAM, AccountingConfig(status_every_s=60, settle_s=30))
+    account.joined(0)
+    assert account.period(70 * SAMPLE_RATE) is None
+    account.played(change(40 * SAMPLE_RATE, 75 * SAMPLE_RATE, "provisional"))
+    status = account.period(90 * SAMPLE_RATE)
+    assert status is not None
+    assert (status.end_sample, status.matched_samples) == (60 * SAMPLE_RATE, 20 * SAMPLE_RATE)
+    assert account.close(100 * SAMPLE_RATE, "ended", "end").matched_samples == 15 * SAMPLE_RATE
+
+
+def test_an_open_play_lasts_to_the_reconnect() -> None:
+    """A play that the next epoch continues is matched up to the last sample, not only up to where it was told last."""
+    account = StreamAccount(STREAM)
+    account.joined(0)
+    account.gap(50 * SAMPLE_RATE, 53 * SAMPLE_RATE)
+    account.played(change(0, 5 * SAMPLE_RATE))
+    account.played(change(20 * SAMPLE_RATE, 40 * SAMPLE_RATE, "updated", first_chunk=2))
+    status = account.close(53 * SAMPLE_RATE, "reconnected", "back", played_to_sample=50 * SAMPLE_RATE)
+    assert (status.matched_samples, status.no_signal_samples) == (35 * SAMPLE_RATE, 3 * SAMPLE_RATE)
 
 
 def test_a_stream_that_was_joined_late_is_monitored_from_there() -> None:
@@ -164,6 +192,9 @@ def test_a_status_is_a_cloudevent_with_seconds_by_class() -> None:
     assert (data["state"], data["reason"], data["dropped_s"]["late"]) == ("failed", "it broke", 1.0)
     assert (data["start_time"], data["end_time"]) == ("2026-11-22T11:00:00.000Z", "2026-11-22T11:00:10.000Z")
     assert event["id"] != event["subject"]
+    validate(json.loads(json.dumps(event)), status_schema())
+    with pytest.raises(ValidationError):
+        validate({**event, "data": {**data, "state": "unheard of"}}, status_schema())
 
 
 def test_silence_is_a_setting() -> None:

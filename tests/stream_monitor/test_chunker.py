@@ -55,7 +55,7 @@ def run_through(segments: list[Segment]) -> tuple[Chunker, list[Chunk], bool]:
 class WholeAudio:
     """The slow model: every sample that ever came, and which of them did."""
 
-    audio_S: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(8_000_000, np.float32))  # noqa: N815  shape suffix
+    audio_S: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(8_000_000, np.float32))
     runs: list[list[int]] = field(default_factory=list)
 
     def place(self, start: int, samples_S: npt.NDArray[np.float32]) -> None:

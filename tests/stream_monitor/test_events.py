@@ -131,3 +131,4 @@ def test_the_asyncapi_document_names_the_schema() -> None:
     message = document["components"]["messages"]["play"]
     assert message["payload"]["schema"]["$ref"] == "./play.v1.json"
     assert document["operations"]["tellPlay"]["action"] == "send"
+    assert document["components"]["messages"]["status"]["payload"]["schema"]["$ref"] == "./status.v1.json"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from encoder.grid import SAMPLE_RATE
 from index.catalogue import Catalogue
+from index.errors import CatalogueStorage
 from stream_monitor.batcher import BatcherConfig
 from stream_monitor.errors import DamagedError, MonitorError, SinkError
 from stream_monitor.events import Versions
@@ -27,7 +28,8 @@ from stream_monitor.stopping import Stop
 from tests.fakes.band import song
 from tests.fakes.clock import FakeClock
 from tests.fakes.encoder import FakeEncoder
-from tests.fakes.library import Wave, cut, encoder_with_cohort, library, repertoire
+from tests.fakes.library import Wave, cut, encoder_with_cohort, hear, library, repertoire
+from tests.fakes.schemas import checked
 
 VERSIONS = Versions(software="1", encoder="fake", catalogue="c", config="x")
 
@@ -104,7 +106,7 @@ def watch(
 
 
 def read(events: Path) -> list[Mapping[str, Any]]:
-    return [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    return checked(events.read_text(encoding="utf-8"))
 
 
 def statuses(events: Path) -> dict[str, Mapping[str, Any]]:
@@ -179,3 +181,90 @@ def test_events_that_cannot_be_written_stop_everything(encoder: FakeEncoder, cat
     """A full disk is an error of the whole run, and the reading threads end."""
     with pytest.raises(SinkError, match="No space left"):
         watch(encoder, catalogue, Shelf(a=song(0, 30.0)), Path("/dev/full"), Onlooker())
+
+
+class OtherProcess(Onlooker):
+    """Changes the catalogue through a handle of its own as soon as a play has opened."""
+
+    def __init__(self, folder: Path, encoder: FakeEncoder, clock: FakeClock) -> None:
+        super().__init__()
+        self.folder, self.encoder, self.clock = folder, encoder, clock
+        self.done = False
+
+    def heard(self, outcomes: list[Outcome]) -> None:  # type: ignore[override]  # a list is what comes
+        """Removes song 0, whose play has opened, and enrols song 7."""
+        super().heard(outcomes)
+        if not self.done and any(outcome.step.changes for outcome in outcomes):
+            self.done = True
+            with Catalogue.open(self.folder, encoder_fingerprint=self.encoder.fingerprint, writable=True) as catalogue:
+                catalogue.remove("song0")
+                catalogue.add(hear(self.encoder, song(7, 40.0), "song7"))
+            self.clock.now_s += 11.0
+
+
+def test_what_another_process_does_to_the_catalogue_is_taken_over(encoder: FakeEncoder, tmp_path: Path) -> None:
+    """An open play of a removed track is retracted, an added track is heard, and events name the new version."""
+    folder = library(tmp_path / "catalogue", encoder, songs=2, seconds=40.0)
+    shelf = Shelf(fm=np.concatenate((song(0, 40.0), song(7, 40.0))))
+    sink, clock = FileSink(tmp_path / "e.jsonl"), FakeClock()
+    with Catalogue.open(folder, encoder_fingerprint=encoder.fingerprint) as catalogue:
+        follows = repertoire(catalogue)
+        before = catalogue.version
+        result = Monitor(
+            Pipeline(encoder, follows, PipelineConfig(batcher=BatcherConfig(size=1))),
+            Publisher(sink, versions=replace(VERSIONS, catalogue=before), clock=clock),
+            shelf.read,
+            config=MonitorConfig(queue_segments=2),
+            stop=Stop(),
+            clock=clock,
+            observers=[OtherProcess(folder, encoder, clock)],
+            catalogue=follows,
+        ).watch(shelf.sources())
+        after = catalogue.version
+    sink.close()
+    assert result.failures == ()
+    events = read(tmp_path / "e.jsonl")
+    told = [
+        (event["data"]["track"]["track_id"], event["data"]["status"], event["data"]["versions"]["catalogue"])
+        for event in events
+        if event["type"] == "music.play.v1" and event["data"]["track"]["track_id"] in ("song0", "song7")
+    ]
+    assert before != after
+    assert told[0] == ("song0", "provisional", before)
+    assert ("song0", "retracted", after) in told
+    assert told[-1] == ("song7", "final", after)
+    assert not [each for each in told if each[0] == "song0" and each[1] == "final"]
+
+
+class Unreadable:
+    """A catalogue that cannot be read just now."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def refresh(self) -> None:
+        """Fails."""
+        self.asked += 1
+        raise CatalogueStorage("the folder is away")
+
+
+def test_a_catalogue_that_cannot_be_read_again_stops_nothing(
+    encoder: FakeEncoder, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    """What was known of the catalogue stays in use."""
+    shelf, clock, away = Shelf(fm=song(0, 30.0)), FakeClock(), Unreadable()
+    sink = FileSink(tmp_path / "e.jsonl")
+    clock.now_s = -1.0
+    monitor = Monitor(
+        Pipeline(encoder, repertoire(catalogue)),
+        Publisher(sink, versions=VERSIONS, clock=clock),
+        shelf.read,
+        config=MonitorConfig(catalog_refresh_s=0.5),
+        clock=clock,
+        catalogue=away,
+    )
+    clock.now_s = 0.0
+    assert monitor.watch(shelf.sources()).failures == ()
+    sink.close()
+    assert away.asked >= 1
+    assert [e["data"]["status"] for e in read(tmp_path / "e.jsonl") if e["type"] == "music.play.v1"][-1] == "final"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from encoder.grid import SAMPLE_RATE
+from encoder.grid import CHUNK_HOP_SAMPLES, HOP, SAMPLE_RATE
 from index.catalogue import Catalogue
 from stream_monitor.batcher import BatcherConfig
 from stream_monitor.lane import HeardChunk, Outcome, StreamEnd
@@ -191,5 +191,41 @@ def test_a_track_that_is_removed_takes_its_open_play_along(stage: Stage) -> None
     """A removed track's play is retracted with the reason; nothing else changes."""
     pipeline = stage.pipeline()
     opened = changes(pipeline.push(cut(key(), song(1, 42.0), last=False)))
-    steps = pipeline.remove_track(opened[0].track.track_key, reason="gone")
-    assert [(change.status, change.reason) for step in steps for change in step.changes] == [("retracted", "gone")]
+    removed = pipeline.remove_track(opened[0].track.track_key, reason="gone")
+    assert [(change.status, change.reason) for change in changes([*removed])] == [("retracted", "gone")]
+    assert pipeline._followed[key()].account.state.plays == {}
+
+
+def test_a_stream_outlives_the_frames_that_a_packed_peak_can_count(stage: Stage) -> None:
+    """After 108 hours packed peaks begin anew at frame 0; a recording that is heard just then is placed as ever."""
+    start = (1 << 24) * HOP - 22 * CHUNK_HOP_SAMPLES // 10
+    stream = key("old")
+    segments = [replace(each, start_sample=each.start_sample + start) for each in cut(stream, station(1))]
+    outcomes = stage.pipeline().push(segments)
+    (play,) = final(outcomes)
+    (usual,) = final(stage.pipeline().push(cut(key("young"), station(1))))
+    assert play.track.track_id == usual.track.track_id == "song1"
+    assert (play.start_sample - start) / SAMPLE_RATE == pytest.approx(20.0, abs=2.0)
+    assert (play.end_sample - start) / SAMPLE_RATE == pytest.approx(65.0, abs=2.0)
+    assert play.track_end_sample is not None
+    assert play.track_end_sample / SAMPLE_RATE == pytest.approx(45.0, abs=2.0)
+
+
+def test_a_reconnect_leaves_no_time_unaccounted(stage: Stage) -> None:
+    """A play that goes on over a reconnect is matched time on both sides of it, but not while there was no signal."""
+    pipeline = stage.pipeline()
+    first_S, second_S = song(1, 45.0)[: 25 * SAMPLE_RATE], song(1, 45.0)[28 * SAMPLE_RATE :]
+    outcomes = pipeline.push(cut(key(epoch=1_000_000), first_S, last=False))
+    outcomes += pipeline.push(cut(key(epoch=1_028_000), np.concatenate((second_S, song(300, 20.0)))))
+    one, two = (outcome.status for outcome in outcomes if isinstance(outcome, StreamEnd))
+    assert (one.state, two.state) == ("reconnected", "ended")
+    assert (one.no_signal_samples, one.monitored_samples) == (3 * SAMPLE_RATE, 25 * SAMPLE_RATE)
+    assert one.matched_samples / SAMPLE_RATE == pytest.approx(25.0, abs=2.0)
+    assert two.matched_samples / SAMPLE_RATE == pytest.approx(17.0, abs=3.0)
+
+
+def test_whoever_takes_no_further_chunk_loses_no_memory(stage: Stage) -> None:
+    """The last chunk of a batch is remembered although nothing comes after it."""
+    pipeline = stage.pipeline(batch=1)
+    pipeline.push(cut(key(), song(1, 30.5), last=False))
+    assert [chunk.index for chunk in pipeline._matcher.snapshot(key()).recent] == [0, 1]

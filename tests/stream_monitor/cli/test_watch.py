@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 
 from stream_monitor.cli import main
 from tests.fakes.band import song
+from tests.fakes.schemas import checked
 from tests.stream_monitor.sound import write_audio
 
 RATE = 22_050
@@ -38,7 +38,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def events(text: str) -> list[Mapping[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
+    return checked(text)
 
 
 def plays(text: str) -> list[Mapping[str, Any]]:
