@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +29,7 @@ from index.live_config import LiveConfig
 from index.track import NewTrack
 from stream_monitor.bench.music import music_of
 from stream_monitor.bench.plan import BenchPlan
+from stream_monitor.bench.workers import workers
 from stream_monitor.enrol import HeardFile, Listener, new_track
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def prepare_catalogue(plan: BenchPlan, tracks: int, fingerprint: str) -> Iterato
     seeds = range(DRAWN_SEED, DRAWN_SEED + tracks - len(recordings))
     pieces = [seeds[first : first + PIECE_SONGS] for first in range(0, len(seeds), PIECE_SONGS)]
     with (
-        ProcessPoolExecutor(plan.threads, mp_context=get_context("spawn"), initializer=_one_thread) as pool,
+        workers(plan.threads, initializer=_one_thread) as pool,
         Catalogue.create(making, encoder_fingerprint=fingerprint, live=LiveConfig(background=False)) as catalogue,
     ):
         catalogue.add_many(pool.submit(_enrolled, recordings).result())

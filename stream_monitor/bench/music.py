@@ -8,10 +8,8 @@ again. It knows nothing of the monitor.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from encoder.training.compose import compose
 from encoder.training.encode import encode
 from encoder.training.render import render
 from stream_monitor.bench.plan import BenchPlan
+from stream_monitor.bench.workers import workers
 
 RATE = 44_100
 MP3_BIT_RATE = 128_000
@@ -70,7 +69,7 @@ def prepare_music(plan: BenchPlan) -> Iterator[tuple[int, int]]:
     if not missing:
         return
     works = len(music.recordings)
-    with ProcessPoolExecutor(plan.threads, mp_context=get_context("spawn")) as pool:
+    with workers(plan.threads) as pool:
         for done, _ in enumerate(pool.map(partial(_make, works, plan.minutes * 60.0), missing), 1):
             yield done, len(missing)
 

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from encoder.model import Encoder
+from stream_monitor.bench.drawn import prepare_catalogue
+from stream_monitor.bench.machine import describe
+from stream_monitor.bench.music import prepare_music
 from stream_monitor.bench.plan import BenchPlan, quick
-from stream_monitor.bench.suite import Steps, run, write
+from stream_monitor.bench.stages import measure
+from stream_monitor.bench.suite import write
 from stream_monitor.bench.tables import tables
-
-
-class _Unseen:
-    def to(self, done: int, total: int) -> None:
-        assert done <= total
-
-
-@contextmanager
-def _progress(label: str, *, total: int | None) -> Iterator[Steps]:
-    yield _Unseen()
 
 
 @pytest.mark.usefixtures("fluidsynth")
 def test_a_tiny_benchmark_measures_every_stage_and_writes_a_dated_file(tmp_path: Path) -> None:
-    """Music and catalogue are made, a probe process measures on them, and the result is a file and a table."""
+    """Music and catalogue are made, the stages are measured on them, and the result is a file and a table."""
     plan = BenchPlan(cache=tmp_path / "cache", tracks=3, streams=2, minutes=1.0, mp3_streams=1, threads=1)
-    result = run(plan, ["stages"], _progress, command="test")
-    stages = result["stages"]
+    for done, total in (*prepare_music(plan), *prepare_catalogue(plan, plan.tracks, Encoder.load().fingerprint)):
+        assert done <= total
+    stages = measure(plan)
+    result = {"machine": describe(plan.threads, "test"), "stages": stages}
     assert stages["chunks"] >= 10
     assert stages["silent_chunks"] == 0
     assert all(spent["cpu_ms"] >= 0 for spent in stages["ms_per_chunk"].values())
