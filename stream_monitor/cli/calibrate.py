@@ -9,17 +9,19 @@ stream-monitor calibrate check --world runs/test --output benchmarks/results/tri
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from index.catalogue import Catalogue
-    from stream_monitor.collaborators import EncoderLike
+    from stream_monitor.confidence import Calibration
     from stream_monitor.config import Config
+    from stream_monitor.demo.scoring import Appearance
+    from stream_monitor.matcher import MatcherConfig
+    from stream_monitor.tracker_config import TrackerConfig
     from stream_monitor.trial.hearing import Hearing
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -57,29 +59,28 @@ def world(output: Path, workers: int, **options: Any) -> None:
 @click.option("--world", "folder", type=FOLDER, required=True, help="What `calibrate world` wrote.")
 @click.option("--weights", type=FOLDER, help="The encoder; the default one if absent.")
 @click.option("--per-hour", default=0.05, show_default=True, help="False plays that the threshold lets through.")
+@click.option("--workers", default=2, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="calibration.json")
-def fit(folder: Path, weights: Path | None, per_hour: float, output: Path) -> None:
+def fit(folder: Path, weights: Path | None, per_hour: float, workers: int, output: Path) -> None:
     """Fits null scores, the logistic and the threshold, and writes them for the weights."""
     from stream_monitor.confidence import CALIBRATION_KEY, Calibration
     from stream_monitor.trial import fitting
 
-    with _opened(folder, weights) as (encoder, catalogue, config):
-        loose = config.pipeline.matcher.model_copy(
-            update={"loose_score": -10.0, "named_similarity": -2.0, "reported_tracks": 64}
-        )
-        never = config.plays.tracker.model_copy(update={"verify_score": 100.0})
-        first = _with(config, matcher=loose, tracker=never)
-        null = fitting.null_of(_hear(folder, encoder, catalogue, first, Calibration.provisional(), hours=NULL_HOURS))
-        shut = Calibration.provisional().model_copy(update={"null": null, "open_confidence": 1.0})
-        hearings = _hear(folder, encoder, catalogue, config, shut)
-        hours = sum(hearing.duration_s for hearing in hearings) / 3600
-        calibration, rate = fitting.fit(
-            hearings,
-            null,
-            fitted_on=f"{hours:.0f} stream-hours of works of the validation part, {len(catalogue.tracks())} tracks",
-            per_hour=per_hour,
-            is_strange=lambda hearing: not hearing.truth,
-        )
+    trial = _opened(folder, weights, workers)
+    matcher, tracker = trial.config.pipeline.matcher, trial.config.plays.tracker
+    loose = matcher.model_copy(update={"loose_score": -10.0, "named_similarity": -2.0, "reported_tracks": 64})
+    never = tracker.model_copy(update={"verify_score": 100.0})
+    null = fitting.null_of(_hear(_with(trial, loose, never), Calibration.provisional(), hours=NULL_HOURS))
+    shut = Calibration.provisional().model_copy(update={"null": null, "open_confidence": 1.0})
+    hearings = _hear(trial, shut)
+    hours = sum(hearing.duration_s for hearing in hearings) / 3600
+    calibration, rate = fitting.fit(
+        hearings,
+        null,
+        fitted_on=f"{hours:.0f} stream-hours of works of the validation part, {trial.tracks} tracks",
+        per_hour=per_hour,
+        is_strange=lambda hearing: not hearing.truth,
+    )
     known = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
     known[CALIBRATION_KEY] = calibration.model_dump(mode="json")
     _write(output, known)
@@ -90,30 +91,43 @@ def fit(folder: Path, weights: Path | None, per_hour: float, output: Path) -> No
 @click.option("--world", "folder", type=FOLDER, required=True)
 @click.option("--weights", type=FOLDER, help="The encoder; the default one if absent.")
 @click.option("--hours", type=float, help="Only the first so many hours.")
+@click.option("--workers", default=2, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON; a PNG beside it.")
-def check(folder: Path, weights: Path | None, hours: float | None, output: Path) -> None:
+def check(folder: Path, weights: Path | None, hours: float | None, workers: int, output: Path) -> None:
     """Runs the monitor over a trial with the weights' own calibration and says how it did."""
+    from stream_monitor.cli.loading import load_encoder
     from stream_monitor.confidence import Calibration
     from stream_monitor.trial.picture import draw_reliability
     from stream_monitor.trial.verdict import judge
 
-    with _opened(folder, weights) as (encoder, catalogue, config):
-        calibration = Calibration.of_encoder(encoder.calibration)
-        hearings = _hear(folder, encoder, catalogue, config, calibration, hours=hours)
-        told = judge(hearings, calibration.open_confidence)
-        told |= {
-            "world": json.loads((folder / "world.json").read_text(encoding="utf-8")),
-            "tracks": len(catalogue.tracks()),
-            "encoder": encoder.fingerprint,
-        }
+    trial = _opened(folder, weights, workers)
+    encoder = load_encoder(weights)
+    calibration = Calibration.of_encoder(encoder.calibration)
+    told = judge(_hear(trial, calibration, hours=hours), calibration.open_confidence)
+    told |= {
+        "world": json.loads((folder / "world.json").read_text(encoding="utf-8")),
+        "tracks": trial.tracks,
+        "encoder": encoder.fingerprint,
+    }
     _write(output, told)
     draw_reliability({f"{told['tracks']} tracks": told["reliability"]}, output.with_suffix(".png"))
     click.echo(json.dumps({name: told[name] for name in ("strange", "all", "found", "ece", "right_share")}, indent=2))
 
 
-@contextmanager
-def _opened(folder: Path, weights: Path | None) -> Iterator[tuple[EncoderLike, Catalogue, Config]]:
-    """The encoder, the trial's catalogue (enrolled when it is not yet) and the default configuration."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """A trial that is ready to be heard: its catalogue is enrolled."""
+
+    folder: Path
+    weights: Path | None
+    catalogue: Path
+    tracks: int
+    config: Config
+    workers: int
+
+
+def _opened(folder: Path, weights: Path | None, workers: int) -> Trial:
+    """Enrols the trial's catalogue where it is not yet."""
     from stream_monitor.cli.catalog import add
     from stream_monitor.cli.loading import load_encoder, open_catalogue
     from stream_monitor.config import load
@@ -128,49 +142,66 @@ def _opened(folder: Path, weights: Path | None) -> Iterator[tuple[EncoderLike, C
         if add.main(args=arguments + (["--weights", str(weights)] if weights else []), standalone_mode=False):
             raise click.ClickException(f"the trial's catalogue {place} could not be enrolled")
     with open_catalogue(place, encoder) as catalogue:
-        yield encoder, catalogue, load(None)
+        tracks_enrolled = len(catalogue.tracks())
+    return Trial(
+        folder=folder,
+        weights=weights,
+        catalogue=place,
+        tracks=tracks_enrolled,
+        config=load(None),
+        workers=workers,
+    )
 
 
-def _hear(
-    folder: Path,
-    encoder: EncoderLike,
-    catalogue: Catalogue,
-    config: Config,
-    calibration: Any,
-    *,
-    hours: float | None = None,
-) -> list[Hearing]:
-    from rich.progress import Progress
+def _hear(trial: Trial, calibration: Calibration, *, hours: float | None = None) -> list[Hearing]:
+    """All stations of a trial, or the first so many hours of them, shared out among processes."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
 
-    from stream_monitor.confidence import CALIBRATION_KEY
-    from stream_monitor.trial.hearing import hear
     from stream_monitor.trial.world import read_truth
 
     stations = {}
     total = 0.0
-    for path in sorted((folder / "stations").iterdir(), key=lambda path: path.stem.rpartition("-")[::-1]):
+    for path in sorted((trial.folder / "stations").iterdir(), key=lambda path: path.stem.rpartition("-")[::-1]):
         if path.suffix != ".json" and not path.name.startswith("part-"):
             stations[path] = read_truth(path)
             total += stations[path][0]
             if hours is not None and total >= hours * 3600:
                 break
-    with Progress(console=_console()) as bar:
-        task = bar.add_task(f"hearing {total / 3600:.0f} h", total=len(stations))
-        calibrated: Mapping[str, Any] = {CALIBRATION_KEY: calibration.model_dump(mode="json")}
-        advance: Callable[[str], None] = lambda _: bar.advance(task)  # noqa: E731
-        return hear(stations, catalogue, encoder, config, calibration=calibrated, progress=advance)
+    shares = [dict(list(stations.items())[each :: trial.workers]) for each in range(trial.workers)]
+    with ProcessPoolExecutor(trial.workers, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(_hear_some, trial, share, calibration) for share in shares if share]
+        return [hearing for job in jobs for hearing in job.result()]
 
 
-def _console() -> Any:
+def _hear_some(
+    trial: Trial, stations: dict[Path, tuple[float, list[Appearance]]], calibration: Calibration
+) -> list[Hearing]:
+    """One process's share."""
     from rich.console import Console
+    from rich.progress import Progress
 
-    return Console(stderr=True)
+    from stream_monitor.cli.loading import load_encoder, open_catalogue
+    from stream_monitor.cli.logging import configure_logging
+    from stream_monitor.confidence import CALIBRATION_KEY
+    from stream_monitor.trial.hearing import hear
+
+    configure_logging(level="warning", as_json=False)
+    encoder = load_encoder(trial.weights)
+    calibrated: Mapping[str, Any] = {CALIBRATION_KEY: calibration.model_dump(mode="json")}
+    with open_catalogue(trial.catalogue, encoder) as catalogue, Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"{len(stations)} stations", total=len(stations))
+
+        def advance(_: str) -> None:
+            bar.advance(task)
+
+        return hear(stations, catalogue, encoder, trial.config, calibration=calibrated, progress=advance)
 
 
-def _with(config: Config, *, matcher: Any, tracker: Any) -> Config:
-    pipeline = config.pipeline.model_copy(update={"matcher": matcher})
-    plays = config.plays.model_copy(update={"tracker": tracker})
-    return config.model_copy(update={"pipeline": pipeline, "plays": plays})
+def _with(trial: Trial, matcher: MatcherConfig, tracker: TrackerConfig) -> Trial:
+    pipeline = trial.config.pipeline.model_copy(update={"matcher": matcher})
+    plays = trial.config.plays.model_copy(update={"tracker": tracker})
+    return replace(trial, config=trial.config.model_copy(update={"pipeline": pipeline, "plays": plays}))
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
