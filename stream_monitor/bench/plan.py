@@ -33,10 +33,10 @@ class BenchPlan(BaseModel):
     """Runs of each capacity figure; the median is told."""
     naive_chunks: int = Field(default=40, ge=1)
     """Chunks that the naive pipelines get; their time per chunk is steady."""
-    latency_s: float = Field(default=60.0, ge=25.0)
+    latency_s: float = Field(default=45.0, ge=25.0, le=60.0)
     """How long streams are played in real time."""
     latency_streams: int = Field(default=200, ge=1)
-    """Streams played together for the latency under load."""
+    """Streams played together for the latency under load, as far as there is different music for them."""
     memory_streams: int = Field(default=64, ge=2)
     """Most streams open at once for the memory of a stream."""
 
