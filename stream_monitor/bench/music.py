@@ -54,8 +54,9 @@ class Music:
 
 def music_of(plan: BenchPlan) -> Music:
     """Where the files of a plan are, made or not."""
-    folder = plan.cache / f"music-{MUSIC_VERSION}.{COMPOSE_VERSION}-{plan.minutes:g}min"
-    works = [folder / f"work-{i:04d}.flac" for i in range(min(plan.streams, plan.tracks - 1))]
+    enrolled = min(plan.streams, plan.tracks - 1)
+    folder = plan.cache / f"music-{MUSIC_VERSION}.{COMPOSE_VERSION}-{plan.minutes:g}min-{enrolled}works"
+    works = [folder / f"work-{i:04d}.flac" for i in range(enrolled)]
     flac = [folder / f"station-{i:04d}.flac" for i in range(plan.streams)]
     mp3 = [folder / f"station-{i:04d}.mp3" for i in range(min(plan.streams, plan.mp3_streams))]
     return Music(recordings=tuple(works), flac=tuple(flac), mp3=tuple(mp3))
