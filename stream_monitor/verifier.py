@@ -94,12 +94,15 @@ class SketchVerifier:
         self.stream = stream
         self._prints = prints
         self._keep_rows = round((config or VerifierConfig()).memory_s * SAMPLE_RATE / ROW_SAMPLES)
+        self._newest: tuple[tuple[int, int], Features | None] | None = None
+        """The stretch that was asked about last, and its features."""
         self._sketch: deque[SketchRows] = deque()
         self._peaks: deque[npt.NDArray[np.int64]] = deque()
         """Packed as `encoder.peaks` does, but with the whole number of the frame."""
 
     def remember(self, chunk: Chunk) -> None:
         """Keeps the chunk's sketch rows and peaks, and lets go what is too old."""
+        self._newest = None
         self._sketch.extend(chunk.sketch)
         if len(chunk.peaks_n):
             self._peaks.append(_unwrapped(chunk.peaks_n, chunk.start_sample // HOP))
@@ -114,6 +117,7 @@ class SketchVerifier:
     def continue_as(self, stream: StreamKey, offset_samples: int) -> None:
         """A new epoch has another clock: what was heard before it can no longer be placed."""
         self.stream = stream
+        self._newest = None
         self._sketch.clear()
         self._peaks.clear()
 
@@ -128,12 +132,12 @@ class SketchVerifier:
             end_sample: End of the stretch.
             anchor: (stream sample, track sample) that are expected to belong together.
         """
-        first_row, rows_NF = self._rows(start_sample, end_sample)
-        if not len(rows_NF):
+        heard = self._features(start_sample, end_sample)
+        if heard is None:
             return None
         track = self._prints.of(track_key)
         aligned = align(
-            features(rows_NF, first_row),
+            heard,
             track.features,
             anchor=None if anchor is None else Anchor(stream_sample=anchor[0], track_sample=anchor[1]),
         )
@@ -157,6 +161,14 @@ class SketchVerifier:
             stream_start_sample=same.stream_start_sample + moved,
             stream_end_sample=same.stream_end_sample + moved,
         )
+
+    def _features(self, start_sample: int, end_sample: int) -> Features | None:
+        """Features of a stretch; the last ones are kept, for candidates of one chunk are asked about the same stretch."""
+        stretch = (start_sample, end_sample)
+        if self._newest is None or self._newest[0] != stretch:
+            first_row, rows_NF = self._rows(start_sample, end_sample)
+            self._newest = (stretch, features(rows_NF, first_row) if len(rows_NF) else None)
+        return self._newest[1]
 
     def _rows(self, start_sample: int, end_sample: int) -> tuple[int, npt.NDArray[np.uint8]]:
         """The kept rows of a stretch as one array; rows that are missing in between are silence."""
