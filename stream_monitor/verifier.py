@@ -36,16 +36,23 @@ class VerifierConfig(BaseModel):
 
     memory_s: float = Field(default=180.0, ge=60.0, le=3600.0)
     """A stream's last seconds that can be placed on a track; 1 KB each."""
-    cached_tracks: int = Field(default=256, ge=1)
-    """Tracks whose alignment features are kept at hand, for all streams together."""
+    cached_tracks: int = Field(default=1024, ge=1)
+    """Tracks whose alignment features are kept at hand, for all streams together; 1 KB for each second of a track."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TrackPrint:
     """What a track is compared by."""
 
-    features: Features
+    first: int
+    tonal_NCP: npt.NDArray[np.float16]
+    """Half precision: they are unit rows, and many tracks are kept."""
     peaks_n: npt.NDArray[np.uint32]
+
+    @property
+    def features(self) -> Features:
+        """In the precision that alignment computes in."""
+        return Features(first=self.first, tonal_NCP=self.tonal_NCP.astype(np.float32))
 
 
 class TrackPrints:
@@ -67,7 +74,9 @@ class TrackPrints:
         """The print of a track; made when it is asked for the first time."""
         known = self._known.get(track_key)
         if known is None:
-            known = TrackPrint(features=features(self._sketch(track_key)), peaks_n=self._peaks(track_key))
+            made = features(self._sketch(track_key))
+            half_NCP = made.tonal_NCP.astype(np.float16)
+            known = TrackPrint(first=made.first, tonal_NCP=half_NCP, peaks_n=self._peaks(track_key))
             self._known[track_key] = known
             if len(self._known) > self._limit:
                 self._known.popitem(last=False)
@@ -136,13 +145,14 @@ class SketchVerifier:
         if heard is None:
             return None
         track = self._prints.of(track_key)
+        known = track.features
         aligned = align(
             heard,
-            track.features,
+            known,
             anchor=None if anchor is None else Anchor(stream_sample=anchor[0], track_sample=anchor[1]),
         )
         found = _joined(aligned, self._same_recording(track.peaks_n, start_sample, end_sample))
-        return with_hidden_edges(found, track.features, (start_sample, end_sample))
+        return with_hidden_edges(found, known, (start_sample, end_sample))
 
     def _same_recording(
         self, track_peaks_n: npt.NDArray[np.uint32], start_sample: int, end_sample: int
@@ -163,7 +173,7 @@ class SketchVerifier:
         )
 
     def _features(self, start_sample: int, end_sample: int) -> Features | None:
-        """Features of a stretch; the last ones are kept, for candidates of one chunk are asked about the same stretch."""
+        """Features of a stretch; the last ones are kept, for all candidates of one chunk ask about one stretch."""
         stretch = (start_sample, end_sample)
         if self._newest is None or self._newest[0] != stretch:
             first_row, rows_NF = self._rows(start_sample, end_sample)
