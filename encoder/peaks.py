@@ -1,7 +1,7 @@
 """Spectral peaks of CQT frames: the points of a recording that survive codecs, equalisers and speech.
 
 A peak is the loudest cell of its neighbourhood (± 8 frames, ± 2 bins) that stands out of what the same bin held
-just before. Each second of the stream's own grid (43 frames) gives at most two peaks in each of four pitch bands,
+just before. Each second of the stream's own grid (43 frames) gives at most three peaks in each of three pitch bands,
 so that no band, and no voice over the music, takes all places. A peak depends on the frames within a fixed
 distance only: pieces join to the same array however the audio was cut, but for the ends of a stream, where the
 missing frames count as absent. Gain does not matter. It knows nothing of catalogues or of how peaks are matched.
@@ -19,14 +19,16 @@ from encoder.grid import BINS
 INTERVAL_FRAMES: Final = 43
 """Frames of the stream's grid that share one quota of peaks: interval j is frames 43 j to 43 j + 42."""
 
-PEAKS_PER_BAND: Final = 2
+PEAKS_PER_BAND: Final = 3
 FIRST_BIN: Final = 12
-BAND_BINS: Final = 18
+BAND_BINS: Final = 24
 REACH_FRAMES: Final = 8
 REACH_BINS: Final = 2
 BEFORE_FRAMES: Final = 12
 """A peak is compared with the mean of this many frames before its neighbourhood's rise."""
-CONTEXT_FRAMES: Final = max(REACH_FRAMES, BEFORE_FRAMES)
+HELD_FRAMES: Final = 12
+"""… and so many frames from it on are the level it is compared by: notes stay in their bin, voices glide out of it."""
+CONTEXT_FRAMES: Final = max(REACH_FRAMES, BEFORE_FRAMES, HELD_FRAMES)
 FLOOR_MAGNITUDE: Final = 1e-5
 """Quieter cells (about 94 dB below full scale) are no peaks."""
 
@@ -71,7 +73,10 @@ def _pick(
                     before = np.float32(0.0)
                     for u in range(max(0, t - BEFORE_FRAMES), t):
                         before += magnitude_TF[u, b]
-                    value = level / (before / np.float32(BEFORE_FRAMES) + np.float32(FLOOR_MAGNITUDE))
+                    held = np.float32(0.0)
+                    for u in range(t, min(frames, t + HELD_FRAMES)):
+                        held += magnitude_TF[u, b]
+                    value = held / (before / np.float32(BEFORE_FRAMES) + np.float32(FLOOR_MAGNITUDE))
                     for place in range(PEAKS_PER_BAND):
                         if value > best_value[place]:
                             for later in range(PEAKS_PER_BAND - 1, place, -1):
@@ -106,7 +111,7 @@ def peaks(magnitude_FT: NDArray[np.float32], first_frame: int = 0) -> NDArray[np
         first_frame: place of the first frame on the stream's grid, 0 to 2^24 - 1 (108 hours).
 
     Returns:
-        Peaks [n], ascending, each `(frame << 8) | bin`; at most eight a second.
+        Peaks [n], ascending, each `(frame << 8) | bin`; at most nine a second.
 
     Raises:
         AudioShapeError: the frames are not [84, T].

@@ -35,7 +35,7 @@ class SketchRows:
     """Rows `first_row`, `first_row` + 1, … of a stream's sketch."""
 
     first_row: int
-    rows_NF: NDArray[np.uint8]  # noqa: N815  (the shape suffix of the house style)
+    rows_NF: NDArray[np.uint8]
     """Levels [n, 84]."""
 
 

@@ -20,6 +20,10 @@ from encoder.grid import HOP
 
 PeaksN = NDArray[np.uint32]
 _BINS: Final = 256
+_CHANCE_QUANTILE: Final = 0.97
+_LOWEST_CHANCE: Final = 0.02
+_FOLLOWING: Final = 0.7
+"""A stretch belongs to the recording from this part of the usual share on: speech over the music is no end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,9 +36,11 @@ class RecordingConfig:
     speed_step: float = 0.002
     piece_frames: int = 860
     """Speeds are tried on pieces of this length (20 s), within which a step's error stays under the tolerance."""
-    recording_share: float = 0.5
+    recording_share: float = 0.45
     """From this share of met peaks on it is the recording."""
-    recording_log10: float = 12.0
+    block_peaks: int = 36
+    """The share is taken from the better blocks of so many peaks (4 s): speech hides others for a while."""
+    recording_log10: float = 20.0
     """And chance must be at most this improbable."""
 
 
@@ -54,12 +60,47 @@ class RecordingMatch:
     matched: int
     """Peaks of the stream, between start and end, that meet one of the track."""
     share: float
-    """`matched` over all the stream's peaks between start and end."""
+    """Upper quartile, over blocks of 4 s between start and end, of the share of the stream's peaks that meet."""
     significance: float
-    """-log10 of the probability of so many by chance."""
+    """-log10 of the probability of so many by chance, as other offsets of the same two show it."""
 
 
 DEFAULT: Final = RecordingConfig()
+
+
+@njit(cache=True, nogil=True)
+def _near_votes(
+    stream_frame_n: NDArray[np.int64],
+    stream_bin_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int64],
+    bin_start_B: NDArray[np.int64],
+    ratio: float,
+    low_shift: int,
+    high_shift: int,
+    lowest: int,
+    vote_O: NDArray[np.int32],
+) -> None:
+    """Counts, per offset from `lowest` on, the pairs of peaks that share a bin and lie within one frame of it.
+
+    Track peaks are sorted by bin, then frame.
+    """
+    vote_O[:] = 0
+    for n in range(len(stream_frame_n)):
+        place = stream_frame_n[n] * ratio
+        for shift in range(low_shift, high_shift + 1):
+            b = stream_bin_n[n] - shift
+            if b < 0 or b >= len(bin_start_B) - 1:
+                continue
+            for k in range(bin_start_B[b], bin_start_B[b + 1]):
+                offset = round(track_frame_n[k] - place) - lowest
+                if 0 <= offset < len(vote_O):
+                    vote_O[offset] += 1
+    before = np.int32(0)
+    for offset in range(len(vote_O)):
+        here = vote_O[offset]
+        after = vote_O[offset + 1] if offset + 1 < len(vote_O) else np.int32(0)
+        vote_O[offset] = before + here + after
+        before = here
 
 
 @njit(cache=True, nogil=True)
@@ -72,36 +113,19 @@ def _most_votes(
     shift_L2: NDArray[np.int64],
     last_frame: int,
 ) -> tuple[int, int, int]:
-    """Line, offset and votes of the most pairs of peaks that share a bin within one frame of an offset.
-
-    Track peaks are sorted by bin, then frame. The line is -1 where there is none.
-    """
+    """Line, offset and votes of the best line; the first of equals, and -1 where there is none."""
     best, best_offset, best_votes = -1, 0, -1
-    longest = last_frame + int(stream_frame_n[-1] * ratio_L.max()) + 6
-    vote_O = np.zeros(longest, np.int32)
+    vote_O = np.zeros(last_frame + int(stream_frame_n[-1] * ratio_L.max()) + 6, np.int32)
     for line in range(len(ratio_L)):
-        ratio = ratio_L[line]
-        lowest = -int(stream_frame_n[-1] * ratio) - 2
-        offsets = last_frame - lowest + 4
-        vote_O[:offsets] = 0
-        for n in range(len(stream_frame_n)):
-            place = stream_frame_n[n] * ratio
-            for shift in range(shift_L2[line, 0], shift_L2[line, 1] + 1):
-                b = stream_bin_n[n] - shift
-                if b < 0 or b >= len(bin_start_B) - 1:
-                    continue
-                for k in range(bin_start_B[b], bin_start_B[b + 1]):
-                    offset = round(track_frame_n[k] - place) - lowest
-                    if 0 <= offset < offsets:
-                        vote_O[offset] += 1
-        for offset in range(offsets):
-            votes = vote_O[offset]
-            if offset > 0:
-                votes += vote_O[offset - 1]
-            if offset + 1 < offsets:
-                votes += vote_O[offset + 1]
-            if votes > best_votes:
-                best, best_offset, best_votes = line, offset + lowest, votes
+        lowest = -int(stream_frame_n[-1] * ratio_L[line]) - 2
+        near_O = vote_O[: last_frame - lowest + 4]
+        _near_votes(
+            stream_frame_n, stream_bin_n, track_frame_n, bin_start_B,
+            ratio_L[line], shift_L2[line, 0], shift_L2[line, 1], lowest, near_O,
+        )  # fmt: skip
+        offset = int(np.argmax(near_O))
+        if near_O[offset] > best_votes:
+            best, best_offset, best_votes = line, offset + lowest, near_O[offset]
     return best, best_offset, best_votes
 
 
@@ -176,7 +200,11 @@ def same_recording(
     frame_n = frame_n - origin
     line = _best_line(frame_n, bin_n, track_frame_n, bin_start_B, [(1.0, (0, 0))])
     match = _judge(line, frame_n, bin_n, track_frame_n, bin_start_B, origin, config)
-    if match is not None and match.match_type == "recording":
+    if (
+        match is not None
+        and match.match_type == "recording"
+        and 2 * match.matched > config.recording_share * len(bin_n)
+    ):
         return match
     steps = round(config.highest_speed_change / config.speed_step)
     middle = len(frame_n) // 2
@@ -241,17 +269,13 @@ def _judge(
     met = np.isfinite(met_n)
     if met.sum() < 4:
         return None
-    first, last = _held(met)
+    chance = _chance(frame_n, bin_n, track_frame_n, bin_start_B, ratio, line.shift)
+    first, last = _held(met, chance, chance + 0.25)
+    first, last = _held(met, chance, _FOLLOWING * _better_share(met[first : last + 1], config.block_peaks))
     inside = slice(first, last + 1)
     matched, total = int(met[inside].sum()), last + 1 - first
-    density_n = np.diff(bin_start_B)[np.clip(bin_n[inside] - line.shift[0], 0, _BINS - 1)] / max(
-        1.0, float(track_frame_n.max() - track_frame_n.min())
-    )
-    chance = float(
-        np.mean(1.0 - np.exp(-density_n * (2 * config.tolerance_frames + 1) * (1 + line.shift[1] - line.shift[0])))
-    )
-    significance = _log10_binomial(matched, total, max(chance, 1e-4))
-    share = matched / total
+    significance = _log10_binomial(matched, total, chance)
+    share = _better_share(met[inside], config.block_peaks)
     recording = share >= config.recording_share and significance >= config.recording_log10
     start, end = int(frame_n[first]), int(frame_n[last])
     return RecordingMatch(
@@ -268,13 +292,42 @@ def _judge(
     )
 
 
-def _held(met: NDArray[np.bool_]) -> tuple[int, int]:
-    """First and last peak of the stretch in which most peaks meet: the run of the greatest sum of +1 and -0.3."""
-    sum_n = np.concatenate(([0.0], np.cumsum(np.where(met, 1.0, -0.3))))
+def _chance(
+    frame_n: NDArray[np.int64],
+    bin_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int64],
+    bin_start_B: NDArray[np.int64],
+    ratio: float,
+    shift: tuple[int, int],
+) -> float:
+    """Share of peaks that meets at a good wrong offset: music in one key on one beat meets often by itself.
+
+    The 97th percentile over all offsets, so that a track's own repeats (few offsets) do not count as chance.
+    """
+    lowest = -int(frame_n[-1] * ratio) - 2
+    near_O = np.zeros(int(track_frame_n.max()) - lowest + 4, np.int32)
+    _near_votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio, shift[0], shift[1], lowest, near_O)
+    return float(np.clip(np.quantile(near_O, _CHANCE_QUANTILE) / len(frame_n), _LOWEST_CHANCE, 0.6))
+
+
+def _held(met: NDArray[np.bool_], chance: float, follows: float) -> tuple[int, int]:
+    """First and last peak of the stretch that follows the line: the run of the greatest likelihood ratio.
+
+    Peaks meet with the probability `follows` in it and `chance` outside.
+    """
+    follows = min(0.95, max(follows, chance + 0.1))
+    gain, loss = math.log(follows / chance), math.log((1.0 - follows) / (1.0 - chance))
+    sum_n = np.concatenate(([0.0], np.cumsum(np.where(met, gain, loss))))
     lowest_n = np.minimum.accumulate(sum_n)
     end = int(np.argmax(sum_n - lowest_n))
     begin = int(np.argmin(sum_n[: end + 1]))
     return begin, max(begin, end - 1)
+
+
+def _better_share(met: NDArray[np.bool_], block_peaks: int) -> float:
+    """Upper quartile of the shares of blocks of about `block_peaks` peaks."""
+    blocks = np.array_split(met, max(1, len(met) // block_peaks))
+    return float(np.quantile([block.mean() for block in blocks], 0.75))
 
 
 def _log10_binomial(matched: int, total: int, chance: float) -> float:
