@@ -119,8 +119,8 @@ class StreamingResampler:
 class _Block:
     """One fixed shape of work: G groups of M output samples, each for R repetitions of the period."""
 
-    starts_GR: NDArray[np.int64]  # noqa: N815 - shape suffix
-    weights_GKM: Samples  # noqa: N815 - shape suffix
+    starts_GR: NDArray[np.int64]
+    weights_GKM: Samples
     needs: int
     """Input samples from the block's first that its windows see."""
     advance: int

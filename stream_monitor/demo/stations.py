@@ -34,7 +34,7 @@ class Item:
         talk: Talk to be mixed over the music, `(start_s within the item, samples)` each.
     """
 
-    audio_S: Audio  # noqa: N815  (the shape suffix of the house style)
+    audio_S: Audio
     how: str
     work_id: str | None = None
     talk: Sequence[tuple[float, Audio]] = ()
