@@ -19,7 +19,7 @@ from stream_monitor.clock import Clock
 from stream_monitor.lane import Outcome, StreamEnd
 from stream_monitor.plays import PlayChange
 from stream_monitor.readers import Failure
-from stream_monitor.segments import Segment
+from stream_monitor.segments import Segment, StreamKey
 
 FRAMES_PER_SECOND = 4
 _CHROME_LINES = 6
@@ -31,6 +31,12 @@ class Row:
     """One stream as the table shows it."""
 
     position_s: float = 0.0
+    """How far the present epoch has come."""
+    epoch: int = 0
+    earlier_s: float = 0.0
+    """What was heard in the epochs before."""
+    ended_s: float | None = None
+    """When the stream ended, since the beginning."""
     plays: dict[tuple[int, str, int], PlayChange] = field(default_factory=dict)
     """Open plays."""
     found: int = 0
@@ -72,13 +78,12 @@ class LiveTable:
 
     def arrived(self, segment: Segment) -> None:
         """A stream is read."""
-        self._row(segment.stream.stream_id)
+        self._reached(segment.stream, segment.end_sample)
 
     def heard(self, outcomes: Sequence[Outcome]) -> None:
         """Chunks were heard, streams ended."""
         for outcome in outcomes:
-            row = self._row(outcome.stream.stream_id)
-            row.position_s = max(row.position_s, outcome.end_sample / SAMPLE_RATE)
+            row = self._reached(outcome.stream, outcome.end_sample)
             for change in outcome.step.changes:
                 key = (change.stream.epoch, change.track.track_id, change.first_chunk)
                 if change.status in ("provisional", "updated"):
@@ -86,8 +91,10 @@ class LiveTable:
                 else:
                     row.plays.pop(key, None)
                     row.found += change.status == "final"
-            if isinstance(outcome, StreamEnd):
+            # An epoch that another one continues is no end of the stream.
+            if isinstance(outcome, StreamEnd) and outcome.status.state != "reconnected":
                 row.state = outcome.status.state
+                row.ended_s = self._elapsed_s()
 
     def failed(self, failure: Failure) -> None:
         """A source failed."""
@@ -98,8 +105,8 @@ class LiveTable:
         """The table as it is now: streams that play something first, then by progress; as many as fit."""
         # A copy, for the drawing thread runs beside the computing one.
         rows = list(self.rows.items())
-        elapsed_s = max(1e-3, self._clock.monotonic_s() - self._begun_s)
-        heard_s = sum(row.position_s for _, row in rows)
+        elapsed_s = self._elapsed_s()
+        heard_s = sum(row.earlier_s + row.position_s for _, row in rows)
         table = Table(expand=True, caption=f"{_summary(rows)} · {heard_s / elapsed_s:,.1f} × real time")
         table.add_column("stream", ratio=2, no_wrap=True)
         table.add_column("position", justify="right", no_wrap=True)
@@ -116,10 +123,22 @@ class LiveTable:
                 Text(" + ".join(_title(change) for change in current) if current else _idle(row)),
                 f"{max(change.confidence for change in current):.0%}" if current else "",
                 str(row.found),
-                f"{row.position_s / elapsed_s:,.1f}×",
+                f"{(row.earlier_s + row.position_s) / (row.ended_s or elapsed_s):,.1f}×",
                 style="dim" if row.state != "listening" else None,
             )
         return table
+
+    def _elapsed_s(self) -> float:
+        return max(1e-3, self._clock.monotonic_s() - self._begun_s)
+
+    def _reached(self, stream: StreamKey, end_sample: int) -> Row:
+        """The stream's row, with its position; what still comes of an epoch that was left changes nothing."""
+        row = self._row(stream.stream_id)
+        if stream.epoch > row.epoch:
+            row.earlier_s, row.position_s, row.epoch = row.earlier_s + row.position_s, 0.0, stream.epoch
+        if stream.epoch == row.epoch:
+            row.position_s = max(row.position_s, end_sample / SAMPLE_RATE)
+        return row
 
     def _row(self, stream_id: str) -> Row:
         return self.rows.setdefault(stream_id, Row())
@@ -143,4 +162,6 @@ def _clock_text(seconds: float) -> str:
 def _summary(rows: Sequence[tuple[str, Row]]) -> str:
     listening = sum(row.state == "listening" for _, row in rows)
     playing = sum(bool(row.plays) for _, row in rows)
-    return f"{len(rows)} streams, {listening} listening, {playing} playing, {sum(r.found for _, r in rows)} plays ended"
+    ended = sum(row.found for _, row in rows)
+    streams, plays = "stream" if len(rows) == 1 else "streams", "play" if ended == 1 else "plays"
+    return f"{len(rows)} {streams}, {listening} listening, {playing} playing, {ended} {plays} ended"

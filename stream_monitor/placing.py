@@ -27,7 +27,9 @@ class Placing:
         """A play that could open, with what an alignment since `looked_from` says about it."""
         verification = self._verify(play, looked_from, now_sample, origin_sample)
         return (
-            play if verification is None else self._started(self._taken(play, verification), verification, looked_from)
+            play
+            if verification is None
+            else self._started(self._taken(play, verification), verification, looked_from, origin_sample)
         )
 
     def start(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay:
@@ -35,7 +37,9 @@ class Placing:
         half = samples(self.config.verify_s) // 2
         start, end = max(play.earliest_sample, play.start_sample - half), min(now_sample, play.start_sample + half)
         verification = self._verify(play, start, end, origin_sample)
-        return play if verification is None else self._started(self._taken(play, verification), verification, start)
+        if verification is None:
+            return play
+        return self._started(self._taken(play, verification), verification, start, origin_sample)
 
     def carried(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay | None:
         """The play, if an alignment follows it up to now although chunks do not support it; else None."""
@@ -68,7 +72,7 @@ class Placing:
         ):
             return None
         place = Place(stream_sample=found.stream_end_sample, track_sample=found.track_end_sample)
-        return self._started(self._taken(play, found), found, start).carried(place)
+        return self._started(self._taken(play, found), found, start, origin_sample).carried(place)
 
     def gap(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay:
         """The play, which has just gone on after a gap, with what an alignment says about that gap."""
@@ -95,7 +99,7 @@ class Placing:
             if verification is not None and self._believed(verification.stream_end_sample - rough, verification):
                 play = self._taken(play, verification)
                 if start <= play.start_sample:
-                    play = self._started(play, verification, start)
+                    play = self._started(play, verification, start, origin_sample)
                 ended = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
                 return replace(play, end_place=ended), ended.stream_sample
             if start <= play.start_sample or not aligned_before:
@@ -131,8 +135,13 @@ class Placing:
             gaps=tuple((a + origin_sample, b + origin_sample) for a, b in found.gaps),
         )
 
-    def _started(self, play: OpenPlay, verification: Verification, looked_from: int) -> OpenPlay:
-        """Takes the aligned start where it is near the chunks' one and not cut off by the stretch that was aligned."""
+    def _started(self, play: OpenPlay, verification: Verification, looked_from: int, origin_sample: int) -> OpenPlay:
+        """Takes the aligned start where it is near the chunks' one and not cut off by the stretch that was aligned.
+
+        A start in an earlier epoch stays: after a reconnect nothing of it is kept that could be aligned.
+        """
+        if play.start_sample < origin_sample:
+            return play
         aligned = max(play.earliest_sample, verification.stream_start_sample)
         cut = aligned <= looked_from + samples(1.0) and aligned > play.start_sample
         if cut or not self._believed(aligned - play.start_sample, verification):

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
+from stream_monitor.cli.compiled import keep_compiled_code
 from stream_monitor.cli.logging import LOG_LEVELS, configure_logging
 from stream_monitor.cli.threads import calm_blas
 
@@ -52,6 +54,7 @@ def cli(log_level: str, log_json: bool) -> None:
     Machine output goes to stdout, logs and progress bars to stderr.
     """
     configure_logging(level=log_level, as_json=log_json)
+    keep_compiled_code()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return getattr(error, "exit_code", EXIT_INPUTS_FAILED if _is_storage(error) else EXIT_USAGE)
     except OSError as error:
         _show(error)
+        _let_go_of_stdout()
         return EXIT_INPUTS_FAILED
     return result if isinstance(result, int) else EXIT_GOOD
 
@@ -97,6 +101,14 @@ def _is_storage(error: BaseException) -> bool:
     from index.errors import CatalogueStorage
 
     return isinstance(error, CatalogueStorage)
+
+
+def _let_go_of_stdout() -> None:
+    """Drops what cannot be written (a full disk, a reader that has gone): Python would fail once more at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show(error: BaseException) -> None:

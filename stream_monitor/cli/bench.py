@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stream_monitor.bench.plan import Probe
 
 
-@click.command()
+@click.command(short_help="Measures stages, capacity, latency and memory.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),

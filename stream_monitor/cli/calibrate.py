@@ -29,7 +29,7 @@ NULL_HOURS = 12.0
 """Null scores need few stations."""
 
 
-@click.group()
+@click.group(short_help="Fits and checks what a confidence means.")
 def calibrate() -> None:
     """Fits what a confidence means, and checks it, on rendered stations whose truth is known."""
 

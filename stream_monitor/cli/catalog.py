@@ -34,7 +34,7 @@ def catalog() -> None:
     """The recordings that are looked for."""
 
 
-@catalog.command()
+@catalog.command(short_help="Enrols files and folders.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @_catalog_option
 @click.option("--metadata", type=click.Path(path_type=Path), help="CSV: track_id,path and any others.")
@@ -88,7 +88,7 @@ def add(
     return 1 if counts["failed"] else 0
 
 
-@catalog.command()
+@catalog.command(short_help="Removes tracks.")
 @click.argument("track_ids", nargs=-1, required=True, metavar="ID...")
 @_catalog_option
 def remove(track_ids: tuple[str, ...], catalog_path: Path) -> int:
@@ -130,7 +130,7 @@ def info(catalog_path: Path, as_json: bool) -> None:
         _print_object(_with_seconds(dataclasses.asdict(opened.info())), as_json)
 
 
-@catalog.command()
+@catalog.command(short_help="Compares everything with its checksums.")
 @_catalog_option
 @_json_option
 def verify(catalog_path: Path, as_json: bool) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stream_monitor.demo.scoring import Appearance, Score, Verdict
 
 
-@click.command(name="demo")
+@click.command(name="demo", short_help="Renders stations, watches them, shows the truth.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-output"))
 @click.option("--seed", default=1, show_default=True, help="Another seed is another catalogue and other stations.")
 @click.option("--runs", default=1, show_default=True, help="Runs with successive seeds, scored together.")

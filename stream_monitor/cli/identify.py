@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-@click.command()
+@click.command(short_help="Ranks the tracks of a catalogue for whole files.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option(
     "--catalog", "catalog_path", required=True, type=click.Path(path_type=Path), help="Folder of the catalogue."

@@ -10,7 +10,7 @@ import click
 FORMATS = ("csv", "json")
 
 
-@click.command(name="report")
+@click.command(name="report", short_help="Plays per station, from recorded events.")
 @click.option(
     "--events", "events_path", required=True, metavar="FILE", help="JSON Lines of `watch`; - is standard input."
 )

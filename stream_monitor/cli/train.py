@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 
-@click.command(name="train")
+@click.command(name="train", short_help="Trains encoder weights.")
 @click.option(
     "--config",
     "config_path",

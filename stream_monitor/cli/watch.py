@@ -41,7 +41,7 @@ class Moment(click.ParamType[datetime]):
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-@click.command()
+@click.command(short_help="Watches files and live audio, reports every play.")
 @click.argument("sources", metavar="[ID=]SOURCE...", nargs=-1, required=True)
 @click.option("--catalog", type=click.Path(path_type=Path), help="Folder of the catalogue.")
 @click.option("--events", type=click.Path(path_type=Path), help="File that events are appended to; else stdout.")

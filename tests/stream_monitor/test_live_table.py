@@ -43,6 +43,20 @@ PLAY = PlayChange(
 )
 
 
+ENDED = StreamStatus(
+    stream=STREAM,
+    state="ended",
+    reason="",
+    start_sample=0,
+    end_sample=0,
+    matched_samples=0,
+    unmatched_samples=0,
+    silence_samples=0,
+    no_signal_samples=0,
+    clipped_samples=0,
+)
+
+
 def heard(*changes: PlayChange, end_s: int) -> HeardChunk:
     return HeardChunk(
         stream=STREAM,
@@ -76,7 +90,7 @@ def test_it_shows_what_plays_now_how_sure_and_how_fast() -> None:
     live.heard([heard(PLAY, end_s=3700)])
     clock.now_s = 37.0
     text = drawn(live, console)
-    for shown in ("fm-1", "1:01:40", "Blue [b] – Ann", "97%", "100.0×", "1 streams, 1 listening, 1 playing"):
+    for shown in ("fm-1", "1:01:40", "Blue [b] – Ann", "97%", "100.0×", "1 stream, 1 listening, 1 playing"):
         assert shown in text
 
 
@@ -88,30 +102,33 @@ def test_a_play_that_ended_is_counted_and_leaves() -> None:
     live.heard([heard(replace(PLAY, status="final"), replace(PLAY, first_chunk=5, status="retracted"), end_s=60)])
     text = drawn(live, console)
     assert "Blue" not in text
-    assert "1 plays ended" in text
+    assert "1 play ended" in text
 
 
 def test_streams_that_ended_or_failed_say_so() -> None:
     """The state of a stream that is over stands in its row."""
     live, _, console = table()
-    status = StreamStatus(
-        stream=STREAM,
-        state="ended",
-        reason="",
-        start_sample=0,
-        end_sample=0,
-        matched_samples=0,
-        unmatched_samples=0,
-        silence_samples=0,
-        no_signal_samples=0,
-        clipped_samples=0,
-    )
-    live.heard([StreamEnd(stream=STREAM, end_sample=0, too_short=False, step=TrackerStep(), status=status)])
+    live.heard([StreamEnd(stream=STREAM, end_sample=0, too_short=False, step=TrackerStep(), status=ENDED)])
     source = Source(stream_id="x", kind="upload", medium="file", location="x")
     live.failed(Failure(source=source, error=DamagedError("bad")))
     text = drawn(live, console)
     assert "ended" in text
     assert "failed" in text
+
+
+def test_a_reconnect_is_no_end() -> None:
+    """A stream that came back listens on; its position begins anew, its speed counts all that was heard."""
+    live, clock, console = table()
+    back = replace(STREAM, epoch=5_000)
+    live.arrived(Segment(stream=STREAM, seq=0, start_sample=0, samples_S=np.zeros(40 * SAMPLE_RATE, np.float32)))
+    live.arrived(Segment(stream=back, seq=0, start_sample=0, samples_S=np.zeros(10 * SAMPLE_RATE, np.float32)))
+    status = replace(ENDED, state="reconnected")
+    live.heard([StreamEnd(stream=STREAM, end_sample=0, too_short=False, step=TrackerStep(), status=status)])
+    clock.now_s = 25.0
+    text = drawn(live, console)
+    for shown in ("0:00:10", "2.0×", "1 listening"):
+        assert shown in text
+    assert "reconnected" not in text
 
 
 def test_it_draws_no_more_rows_than_fit() -> None:

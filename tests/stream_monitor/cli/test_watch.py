@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from stream_monitor.cli import main
 from tests.fakes.band import song
 from tests.fakes.schemas import checked
 from tests.stream_monitor.sound import write_audio
+from tests.stream_monitor.web import serving
 
 RATE = 22_050
 DEADLINE_S = 120.0
@@ -95,6 +97,39 @@ def test_some_inputs_fail_and_the_others_are_watched(
     assert captured.out == ""
     for name in ("missing.wav", "empty.mp3", "text.wav", "short"):
         assert name in captured.err
+
+
+def test_the_way_in_changes_no_event(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same audio as WAV, as FLAC, through a pipe and over HTTP gives the same events but for epochs and ids."""
+    station_S = np.concatenate((song(50, 12.3), song(1, 40.0)))[None]
+    wav = write_audio(tmp_path / "a.wav", station_S, RATE)
+    flac = write_audio(tmp_path / "a.flac", station_S, RATE)
+    reader, writer = os.pipe()
+
+    def feed() -> None:
+        with os.fdopen(writer, "wb") as pipe:
+            pipe.write(wav.read_bytes())
+
+    feeder = threading.Thread(target=feed, daemon=True)
+    feeder.start()
+    told = []
+    with serving() as site, os.fdopen(reader, "rb") as piped:
+        site.file("/a.wav", wav.read_bytes(), "audio/wav")
+        monkeypatch.setattr("sys.stdin", piped)
+        for way in (wav, flac, "-", site.url("/a.wav")):
+            arguments = ["watch", f"s={way}", "--kind", "broadcast", "--catalog", str(place / "catalogue")]
+            assert main(arguments) == 0
+            told.append([dict(event["data"]) for event in events(capsys.readouterr().out)])
+    feeder.join(10)
+    for data in (data for way in told for data in way):
+        for own in ("play_id", "epoch", "detected_at", "start_time", "end_time"):
+            data.pop(own, None)
+    assert "tune1" in {data["track"]["track_id"] for data in told[0] if "track" in data}
+    assert told[1] == told[0]
+    assert told[2] == told[0]
+    assert told[3] == told[0]
 
 
 @pytest.mark.parametrize(
