@@ -31,6 +31,8 @@ Array = NDArray[np.float32]
 MIN_FRAMES: Final = MIN_SAMPLES // HOP
 """Fewest CQT frames of a chunk: those of 6 s."""
 PRECISIONS: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRINTS_VERSION = 2
+"""Rises with every change of `sketch` or `peaks` by which old and new prints do not compare."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,8 @@ class Encoder:
     to one fixed shape.
 
     Attributes:
-        fingerprint: Front end, network and weights; not the precision or the device.
+        fingerprint: Front end, network and weights, and the version of sketch and peaks, which a catalogue stores
+            beside the embeddings; not the precision or the device.
         dimensions: Length of an embedding, 512.
         cohort_CD: float32 unit rows, the cohort that normalises similarities.
         calibration: calibration.json as loaded, {} if there is none.
@@ -74,7 +77,7 @@ class Encoder:
         if batch < 1:
             raise DeviceError(f"batch is {batch}; needs 1 or more")
         self._device = _device(device)
-        self.fingerprint = weights.fingerprint
+        self.fingerprint = f"{weights.fingerprint}-{PRINTS_VERSION}"
         self.dimensions = weights.config.dimensions
         self.cohort_CD = weights.cohort_CD
         self.calibration: Mapping[str, Any] = weights.calibration
