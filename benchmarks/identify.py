@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     config = WorldConfig(**json.loads((options.world / "world.json").read_text(encoding="utf-8")))
-    catalogue = options.world / f"catalogue-{Encoder.load().fingerprint[:12]}"
+    catalogue = options.world / f"catalogue-{Encoder.load().fingerprint}"
     if not catalogue.exists():
         tracks = options.world / "tracks"
         _command("catalog", "add", str(tracks), "--catalog", str(catalogue), "--metadata", str(tracks / "tracks.csv"))

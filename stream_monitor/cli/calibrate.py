@@ -135,7 +135,7 @@ def _opened(folder: Path, weights: Path | None, workers: int) -> Trial:
     if not (folder / "world.json").is_file():
         raise click.UsageError(f"{folder} holds no trial; make one with `stream-monitor calibrate world`")
     encoder = load_encoder(weights)
-    place = folder / f"catalogue-{encoder.fingerprint[:12]}"
+    place = folder / f"catalogue-{encoder.fingerprint}"
     if not place.exists():
         tracks = folder / "tracks"
         arguments = [str(tracks), "--catalog", str(place), "--metadata", str(tracks / "tracks.csv")]
