@@ -20,6 +20,8 @@ from stream_monitor.window_score import WindowNull
 CALIBRATION_KEY = "confidence"
 """Where `calibration.json` of the weights keeps it."""
 FORMAT = 1
+CHANCE_RECORDING = 4.0
+"""log2(1 + significance) that 4 of 51,668 wrong candidates exceeded (2026-11-22); recordings have 6 to 8."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +39,7 @@ class PlayFeatures:
     density: float
     """log2(1 + strength of that alignment for each 20 s that the play is said to last so far)."""
     recording: float
-    """log2(1 + best -log10 chance of common peaks); 0.0 for none."""
+    """log2(1 + best -log10 chance of common peaks) above what songs of one style reach by chance; 0.0 for none."""
     catalogue: float
     """log10 of the live embeddings."""
 
@@ -60,7 +62,7 @@ class PlayFeatures:
             chunks=log2(max(1, chunks)),
             strength=log2(1.0 + _clipped(strength, 0.0, 1e3)),
             density=log2(1.0 + _clipped(density, 0.0, 1e3)),
-            recording=log2(1.0 + _clipped(recording, 0.0, 1e3)),
+            recording=max(0.0, log2(1.0 + _clipped(recording, 0.0, 1e3)) - CHANCE_RECORDING),
             catalogue=log10(max(1, embeddings)),
         )
 

@@ -12,7 +12,7 @@ class TrackerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verify_score: float = Field(0.3, ge=-10.0, le=100.0)
+    verify_score: float = Field(2.5, ge=-10.0, le=100.0)
     """Ordered score (null deviations) from which a candidate is worth an alignment."""
     verifications: int = Field(2, ge=1, le=100)
     """At most so many alignments of candidates at one chunk."""

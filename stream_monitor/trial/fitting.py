@@ -17,6 +17,7 @@ from stream_monitor.window_score import WindowNull
 
 APART_S = 60.0
 """Weighings of one work further apart than this are two candidacies."""
+RIDGE = 0.3
 ROUNDS = 3
 """The surest moment depends on the weights and the weights on it: this often in turn."""
 
@@ -79,8 +80,15 @@ def fit(
     calibration = Calibration.provisional()
     for _ in range(ROUNDS):
         examples = candidacies(hearings, calibration.logit)
+        # A recording shows its peaks at once: it has to be sure at its first chunk, not only at its best.
+        least_sure = candidacies(hearings, _reversed(calibration))
+        examples += [each for each in least_sure if each.right and each.features.recording > 0.0]
         calibration = fit_confidence(
-            [each.features for each in examples], [each.right for each in examples], fitted_on=fitted_on, null=null
+            [each.features for each in examples],
+            [each.right for each in examples],
+            fitted_on=fitted_on,
+            null=null,
+            ridge=RIDGE,
         )
     strange = [hearing for hearing in hearings if is_strange(hearing)]
     false = [calibration.confidence(each.features) for each in candidacies(strange, calibration.logit)]
@@ -89,6 +97,10 @@ def fit(
     return calibration.model_copy(
         update={"open_confidence": round(opening, 6), "close_confidence": round(min(0.2, opening / 2), 6)}
     ), rate
+
+
+def _reversed(calibration: Calibration) -> Callable[[PlayFeatures], float]:
+    return lambda features: -calibration.logit(features)
 
 
 def _runs(weighed: Sequence[Weighed]) -> Iterator[list[Weighed]]:
