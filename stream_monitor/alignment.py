@@ -24,6 +24,8 @@ FloatNM = NDArray[np.float32]
 
 LOWEST_TEMPO: Final = 0.7
 HIGHEST_TEMPO: Final = 1.45
+_RIVALS: Final = 3
+"""Transpositions that `strength` is measured against; three tell other works apart a little better than one or all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +50,7 @@ class AlignmentConfig:
     """Evidence that parts a gap from the music around it."""
     gap_samples: int = 4 * 22_050
     """Shorter gaps are not reported."""
-    edge: float = 8.0
+    edge: float = 12.0
     """What a path earns that begins at the track's beginning, or ends at its end."""
     edge_samples: int = 5 * 22_050
     """Distance from the track's beginning or end at which nothing is left of it."""
@@ -94,7 +96,7 @@ class Alignment:
     score: float
     """Of the best path without jumps, over all stretches of the stream: grows with length and similarity."""
     strength: float
-    """`score` less the score of the next best transposition: what nothing but this work explains."""
+    """`score` less the mean score of the next three transpositions: what nothing but this work explains."""
     similarity: float
     """Mean of the matched places above the average of all places, about 0 to 1."""
     stretches: tuple[Stretch, ...]
@@ -136,6 +138,8 @@ def align(
         return None
     score_12 = strengths(stream, track, anchor=anchor, config=config)
     best = int(np.argmax(score_12)) if transposition_semitones is None else transposition_semitones % PITCH_CLASSES
+    if score_12[best] <= 0.0:
+        return None
     others = np.delete(score_12, best)
     gain_NM = _gain(stream.tonal_NCP, track.tonal_NCP, best)
     limits = (*_band(stream, track, anchor, 1), *_edges(track, config))
@@ -167,7 +171,7 @@ def align(
         transposition_semitones=(best + 6) % PITCH_CLASSES - 6,
         tempo_ratio=track_time / stream_time,
         score=float(score_12[best]),
-        strength=float(score_12[best] - others.max()),
+        strength=float(score_12[best] - np.sort(others)[-_RIVALS:].mean()),
         similarity=float(gain_P[matched_P].mean()),
         stretches=tuple(stretches),
         gaps=gaps,
