@@ -20,6 +20,8 @@ from stream_monitor.window_score import WindowNull
 CALIBRATION_KEY = "confidence"
 """Where `calibration.json` of the weights keeps it."""
 FORMAT = 1
+SMALLEST_CATALOGUE = 200
+"""Embeddings below which a smaller catalogue makes nothing surer."""
 CHANCE_RECORDING = 4.0
 """log2(1 + significance) that 4 of 51,668 wrong candidates exceeded (2026-11-22); recordings have 6 to 8."""
 
@@ -63,7 +65,7 @@ class PlayFeatures:
             strength=log2(1.0 + _clipped(strength, 0.0, 1e3)),
             density=log2(1.0 + _clipped(density, 0.0, 1e3)),
             recording=max(0.0, log2(1.0 + _clipped(recording, 0.0, 1e3)) - CHANCE_RECORDING),
-            catalogue=log10(max(1, embeddings)),
+            catalogue=log10(max(SMALLEST_CATALOGUE, embeddings)),
         )
 
     def values(self) -> tuple[float, ...]:

@@ -12,8 +12,12 @@ class TrackerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verify_score: float = Field(2.5, ge=-10.0, le=100.0)
-    """Ordered score (null deviations) from which a candidate is worth an alignment."""
+    verify_score: float = Field(0.3, ge=-10.0, le=100.0)
+    """Ordered score (null deviations) from which a candidate is worth an alignment …"""
+    verify_margin: float = Field(1.0, ge=0.0, le=100.0)
+    """… if it lies so far above every other work (null deviations, same window) …"""
+    verify_sure_score: float = Field(3.0, ge=-10.0, le=100.0)
+    """… or reaches this ordered score, whatever else is heard."""
     verifications: int = Field(2, ge=1, le=100)
     """At most so many alignments of candidates at one chunk."""
     verify_again: float = Field(0.3, ge=0.0, le=100.0)

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import log
 
 from stream_monitor.calibration import FalsePlayRate, fit_confidence, fit_null, threshold_at
-from stream_monitor.confidence import Calibration, PlayFeatures
+from stream_monitor.confidence import FEATURES, Calibration, PlayFeatures
 from stream_monitor.trial.hearing import Hearing, Weighed
 from stream_monitor.window_score import WindowNull
 
 APART_S = 60.0
 """Weighings of one work further apart than this are two candidacies."""
 RIDGE = 0.3
+HYSTERESIS = 0.1
+"""A play that was opened is retracted when its confidence falls by more than this below the threshold."""
 ROUNDS = 3
 """The surest moment depends on the weights and the weights on it: this often in turn."""
 
@@ -90,13 +93,29 @@ def fit(
             null=null,
             ridge=RIDGE,
         )
+        calibration = _scaled_by_catalogue(calibration, hearings)
     strange = [hearing for hearing in hearings if is_strange(hearing)]
     false = [calibration.confidence(each.features) for each in candidacies(strange, calibration.logit)]
     rate = threshold_at(false, sum(hearing.duration_s for hearing in strange) / 3600, per_hour=per_hour)
     opening = max(rate.threshold, 0.5)
     return calibration.model_copy(
-        update={"open_confidence": round(opening, 6), "close_confidence": round(min(0.2, opening / 2), 6)}
+        update={"open_confidence": round(opening, 6), "close_confidence": round(opening - HYSTERESIS, 6)}
     ), rate
+
+
+def _scaled_by_catalogue(calibration: Calibration, hearings: Sequence[Hearing]) -> Calibration:
+    """With the catalogue's weight as it follows from chance: ten times the tracks, ten times the wrong candidates.
+
+    A trial has one catalogue, on which this weight cannot be fitted; at that size nothing changes.
+    """
+    place = FEATURES.index("catalogue")
+    size = max(each.features.catalogue for hearing in hearings for each in hearing.weighed)
+    weights = list(calibration.weights)
+    moved = (weights[place] + log(10.0)) * size
+    weights[place] = -log(10.0)
+    return calibration.model_copy(
+        update={"weights": tuple(round(each, 6) for each in weights), "intercept": calibration.intercept + moved}
+    )
 
 
 def _reversed(calibration: Calibration) -> Callable[[PlayFeatures], float]:
