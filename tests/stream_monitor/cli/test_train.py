@@ -42,7 +42,7 @@ def test_a_few_steps_give_weights(recipe: Path, tmp_path: Path, capsys: pytest.C
     assert main(["train", "--config", str(recipe), "--steps", "2", "--output", str(run)]) == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out)
-    assert Encoder.load(Path(result["weights"])).fingerprint == result["fingerprint"]
+    assert Encoder.load(Path(result["weights"])).fingerprint.startswith(result["fingerprint"])
     assert "step 2/2 loss=" in captured.err
 
 
