@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from encoder.grid import HOP
+from stream_monitor.peak_votes import most_votes, near_votes, on_line
 
 PeaksN = NDArray[np.uint32]
 _BINS: Final = 256
@@ -66,96 +66,6 @@ class RecordingMatch:
 
 
 DEFAULT: Final = RecordingConfig()
-
-
-@njit(cache=True, nogil=True)
-def _near_votes(
-    stream_frame_n: NDArray[np.int64],
-    stream_bin_n: NDArray[np.int64],
-    track_frame_n: NDArray[np.int64],
-    bin_start_B: NDArray[np.int64],
-    ratio: float,
-    low_shift: int,
-    high_shift: int,
-    lowest: int,
-    vote_O: NDArray[np.int32],
-) -> None:
-    """Counts, per offset from `lowest` on, the pairs of peaks that share a bin and lie within one frame of it.
-
-    Track peaks are sorted by bin, then frame.
-    """
-    vote_O[:] = 0
-    for n in range(len(stream_frame_n)):
-        place = stream_frame_n[n] * ratio
-        for shift in range(low_shift, high_shift + 1):
-            b = stream_bin_n[n] - shift
-            if b < 0 or b >= len(bin_start_B) - 1:
-                continue
-            for k in range(bin_start_B[b], bin_start_B[b + 1]):
-                offset = round(track_frame_n[k] - place) - lowest
-                if 0 <= offset < len(vote_O):
-                    vote_O[offset] += 1
-    before = np.int32(0)
-    for offset in range(len(vote_O)):
-        here = vote_O[offset]
-        after = vote_O[offset + 1] if offset + 1 < len(vote_O) else np.int32(0)
-        vote_O[offset] = before + here + after
-        before = here
-
-
-@njit(cache=True, nogil=True)
-def _most_votes(
-    stream_frame_n: NDArray[np.int64],
-    stream_bin_n: NDArray[np.int64],
-    track_frame_n: NDArray[np.int64],
-    bin_start_B: NDArray[np.int64],
-    ratio_L: NDArray[np.float64],
-    shift_L2: NDArray[np.int64],
-    last_frame: int,
-) -> tuple[int, int, int]:
-    """Line, offset and votes of the best line; the first of equals, and -1 where there is none."""
-    best, best_offset, best_votes = -1, 0, -1
-    vote_O = np.zeros(last_frame + int(stream_frame_n[-1] * ratio_L.max()) + 6, np.int32)
-    for line in range(len(ratio_L)):
-        lowest = -int(stream_frame_n[-1] * ratio_L[line]) - 2
-        near_O = vote_O[: last_frame - lowest + 4]
-        _near_votes(
-            stream_frame_n, stream_bin_n, track_frame_n, bin_start_B,
-            ratio_L[line], shift_L2[line, 0], shift_L2[line, 1], lowest, near_O,
-        )  # fmt: skip
-        offset = int(np.argmax(near_O))
-        if near_O[offset] > best_votes:
-            best, best_offset, best_votes = line, offset + lowest, near_O[offset]
-    return best, best_offset, best_votes
-
-
-@njit(cache=True, nogil=True)
-def _on_line(
-    stream_frame_n: NDArray[np.int64],
-    stream_bin_n: NDArray[np.int64],
-    track_frame_n: NDArray[np.int64],
-    bin_start_B: NDArray[np.int64],
-    ratio: float,
-    offset: float,
-    low_shift: int,
-    high_shift: int,
-    tolerance: float,
-    met_n: NDArray[np.float64],
-) -> None:
-    """For each stream peak the track frame that it meets on the line, or NaN."""
-    for n in range(len(stream_frame_n)):
-        met_n[n] = np.nan
-        place = stream_frame_n[n] * ratio + offset
-        nearest = tolerance + 1e-6
-        for shift in range(low_shift, high_shift + 1):
-            b = stream_bin_n[n] - shift
-            if b < 0 or b >= len(bin_start_B) - 1:
-                continue
-            for k in range(bin_start_B[b], bin_start_B[b + 1]):
-                distance = abs(track_frame_n[k] - place)
-                if distance <= nearest:
-                    nearest = distance
-                    met_n[n] = track_frame_n[k]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,7 +143,7 @@ def _best_line(
     ratio_L = np.array([ratio for ratio, _ in lines])
     shift_L2 = np.array([shift for _, shift in lines], np.int64)
     last_frame = int(track_frame_n.max())
-    best, offset, votes = _most_votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio_L, shift_L2, last_frame)
+    best, offset, votes = most_votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio_L, shift_L2, last_frame)
     if best < 0:
         return None
     ratio, shift = lines[best]
@@ -255,7 +165,7 @@ def _judge(
     ratio, offset = line.ratio, line.offset
     met_n = np.empty(len(frame_n))
     for tolerance in (2.5, 2.0, float(config.tolerance_frames)):
-        _on_line(frame_n, bin_n, track_frame_n, bin_start_B, ratio, offset, *line.shift, tolerance, met_n)
+        on_line(frame_n, bin_n, track_frame_n, bin_start_B, ratio, offset, *line.shift, tolerance, met_n)
         met = np.isfinite(met_n)
         if met.sum() < 4:
             return None
@@ -263,7 +173,7 @@ def _judge(
             ratio, offset = (float(x) for x in np.polyfit(frame_n[met], met_n[met], 1))
         else:
             offset = float(np.median(met_n[met] - frame_n[met]))
-    _on_line(
+    on_line(
         frame_n, bin_n, track_frame_n, bin_start_B, ratio, offset, *line.shift, config.tolerance_frames + 0.5, met_n
     )
     met = np.isfinite(met_n)
@@ -306,7 +216,7 @@ def _chance(
     """
     lowest = -int(frame_n[-1] * ratio) - 2
     near_O = np.zeros(int(track_frame_n.max()) - lowest + 4, np.int32)
-    _near_votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio, shift[0], shift[1], lowest, near_O)
+    near_votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio, shift[0], shift[1], lowest, near_O)
     return float(np.clip(np.quantile(near_O, _CHANCE_QUANTILE) / len(frame_n), _LOWEST_CHANCE, 0.6))
 
 
