@@ -22,8 +22,8 @@ CALIBRATION_KEY = "confidence"
 FORMAT = 1
 SMALLEST_CATALOGUE = 200
 """Embeddings below which a smaller catalogue makes nothing surer."""
-CHANCE_RECORDING = 4.0
-"""log2(1 + significance) that 4 of 51,668 wrong candidates exceeded (2026-11-22); recordings have 6 to 8."""
+CHANCE_RECORDING = 3.3
+"""log2(1 + significance) that wrong tracks stay below (significance 6 at most in 288 pairs); recordings have 4.6 to 8."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

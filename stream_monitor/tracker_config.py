@@ -36,7 +36,7 @@ class TrackerConfig(BaseModel):
     """How many earlier stretches are aligned for the end of a play whose newest stretch follows the track nowhere."""
     verified_updates: int = Field(1, ge=0, le=1000)
     """So many updates of a play align it anew (a start can become certain only then); the end always does."""
-    recording_significance: float = Field(25.0, ge=0.0, le=1000.0)
+    recording_significance: float = Field(15.0, ge=0.0, le=1000.0)
     """-log10 chance of common peaks from which a play stands on its own, beside any rival."""
 
     keep_similarity: float = Field(0.0, ge=-2.0, le=2.0)
