@@ -23,7 +23,7 @@ FORMAT = 1
 SMALLEST_CATALOGUE = 200
 """Embeddings below which a smaller catalogue makes nothing surer."""
 CHANCE_RECORDING = 3.3
-"""log2(1 + significance) that wrong tracks stay below (significance 6 at most in 288 pairs); recordings have 4.6 to 8."""
+"""log2(1 + significance); wrong tracks stay below (6 at most in 288 pairs), recordings have 4.6 to 8."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
