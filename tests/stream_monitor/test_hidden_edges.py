@@ -1,4 +1,4 @@
-"""Recordings whose beginning or end is hidden by talk."""
+"""Plays whose beginning or end is hidden by talk."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def test_a_hidden_edge_is_added_only_near_the_tracks_own(
     assert seconds == pytest.approx(expected, abs=0.3)
 
 
-def test_versions_are_left_to_their_alignment() -> None:
-    """Only recordings are extended."""
-    version = met((57.0, 150.0), (7.0, 100.0), "version")
-    assert with_hidden_edges(version, track(), (0, 10**8)) is version
+def test_less_is_hidden_of_a_version() -> None:
+    """A version is extended by at most eight seconds: what is missing may not have been played."""
+    near, far = met((57.0, 150.0), (7.0, 100.0), "version"), met((59.0, 150.0), (9.0, 100.0), "version")
+    extended = with_hidden_edges(near, track(), (0, 10**8))
+    assert extended is not None and extended.stream_start_sample < 51 * SAMPLE_RATE
+    assert with_hidden_edges(far, track(), (0, 10**8)) == far
