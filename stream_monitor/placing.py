@@ -90,6 +90,9 @@ class Placing:
         it by chance, and the stretches before are looked at.
         """
         rough = min(rough_end(play.trail), now_sample)
+        as_one = self._as_one(play, rough, now_sample, origin_sample)
+        if as_one is not None:
+            return as_one
         whole, quarter = samples(self.config.verify_s), samples(self.config.verify_s) // 4
         aligned_before = play.strength >= self.config.boundary_strength
         for start in range(rough - 3 * quarter, rough - 3 * quarter - self.config.look_back * whole - 1, -whole):
@@ -105,6 +108,25 @@ class Placing:
             if start <= play.start_sample or not aligned_before:
                 break
         return play, rough
+
+    def _as_one(self, play: OpenPlay, rough: int, now_sample: int, origin_sample: int) -> tuple[OpenPlay, int] | None:
+        """The play and its end from one line through the track, where a strong one runs from start to end.
+
+        What was aligned while the play was young may lie on a repeat of its section; the whole play lies on one place.
+        """
+        reach = samples(self.config.boundary_s)
+        start = max(play.earliest_sample, play.start_sample - samples(self.config.carry_s))
+        found = self._verify(play, start, now_sample, origin_sample, anchored=False)
+        if (
+            found is None
+            or found.strength < max(self.config.boundary_strength, play.strength)
+            or found.stream_start_sample > play.start_sample + reach
+            or found.stream_end_sample < rough - reach
+        ):
+            return None
+        play = self._started(self._taken(play, found), found, start, origin_sample)
+        ended = Place(stream_sample=found.stream_end_sample, track_sample=found.track_end_sample)
+        return replace(play, end_place=ended), ended.stream_sample
 
     def _taken(self, play: OpenPlay, verification: Verification) -> OpenPlay:
         """The play with what the alignment says, gaps only where it is strong."""
