@@ -14,8 +14,8 @@ class TrackerConfig(BaseModel):
 
     verify_score: float = Field(0.3, ge=-10.0, le=100.0)
     """Ordered score (null deviations) from which a candidate is worth an alignment …"""
-    verify_margin: float = Field(1.0, ge=0.0, le=100.0)
-    """… if it lies so far above every other work (null deviations, same window) …"""
+    verify_margin: float = Field(0.0, ge=-10.0, le=100.0)
+    """… if it lies so far above every other work (null deviations, same window; at 0 the best one is) …"""
     verify_sure_score: float = Field(3.0, ge=-10.0, le=100.0)
     """… or reaches this ordered score, whatever else is heard."""
     verifications: int = Field(2, ge=1, le=100)
