@@ -44,7 +44,7 @@ class MatcherConfig(BaseModel):
     """Cosine above the chunk's cohort level that a track's best neighbour must reach to be scored."""
     scored_tracks: int = Field(64, ge=1, le=10_000)
     """At most so many named tracks of a chunk are scored, those with the best neighbours."""
-    loose_score: float = Field(0.0, ge=-10.0, le=100.0)
+    loose_score: float = Field(-2.0, ge=-10.0, le=100.0)
     """Ordered score in null deviations from which a candidate is reported."""
     reported_tracks: int = Field(16, ge=1, le=10_000)
     """At most so many candidates are reported, open plays not counted."""

@@ -89,7 +89,8 @@ class CatalogueRepertoire:
         self.calibration = Calibration.of_encoder(calibration)
         self._catalogue = catalogue
         self._config = config or RepertoireConfig()
-        self._floor = floor
+        # In a small catalogue the best wrong track scores less; a lone candidate is no surer for that.
+        self._floor = max(0.0, floor)
         self._prints = TrackPrints(catalogue.sketch, catalogue.peaks, limit=self._config.verifier.cached_tracks)
 
     @property

@@ -21,7 +21,7 @@ def margin(
         candidate: The candidate.
         candidates: All that the chunk reports, itself included.
         work_of: Work of a track key; None if the track is gone.
-        floor: What stands for the works that were not reported: the matcher's loose score.
+        floor: What stands for works that were not reported or lie below it: a wrong track's usual score.
     """
     work = work_of(candidate.track_key)
     own = candidate.ordered_deviations[candidate.window - 1]
@@ -30,7 +30,7 @@ def margin(
         for other in candidates
         if other.track_key != candidate.track_key and work_of(other.track_key) != work
     )
-    return own - max(others, default=floor)
+    return own - max(floor, max(others, default=floor))
 
 
 def judge(play: OpenPlay, play_candidate: Candidate | None, rival: OpenPlay, config: TrackerConfig) -> Verdict:

@@ -12,7 +12,7 @@ class TrackerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verify_score: float = Field(0.3, ge=-10.0, le=100.0)
+    verify_score: float = Field(-2.0, ge=-10.0, le=100.0)
     """Ordered score (null deviations) from which a candidate is worth an alignment …"""
     verify_margin: float = Field(0.0, ge=-10.0, le=100.0)
     """… if it lies so far above every other work (null deviations, same window; at 0 the best one is) …"""
