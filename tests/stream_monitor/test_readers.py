@@ -121,8 +121,12 @@ def test_paced_files_all_run_together_and_come_when_they_were_heard() -> None:
     readers = make(shelf, sources(20), realtime=True, clock=clock)
     readers.start()
     seen = 0
-    while not (readers.done and not (taken := readers.arrivals.take(wait_s=0.0, at_most=1))):
-        for arrival in taken if readers.done else readers.arrivals.take(wait_s=0.02, at_most=1):
+    while True:
+        done = readers.done  # asked before the queue: what a thread left there is still taken
+        taken = readers.arrivals.take(wait_s=0.02, at_most=1)
+        if done and not taken:
+            break
+        for arrival in taken:
             assert clock.now_s >= arrival.segment.end_sample / SAMPLE_RATE
             seen += 1
     assert seen == 80
