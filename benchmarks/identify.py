@@ -18,14 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from encoder.grid import SAMPLE_RATE as RATE
 from encoder.model import Encoder
 from encoder.training.arrange import CoverConfig, arrange, plain
 from encoder.training.corpus import load_song
 from encoder.training.encode import encode
 from encoder.training.render import render
 from stream_monitor.trial.world import WorldConfig, cast
-
-RATE = 22_050
 
 
 def main() -> None:

@@ -61,8 +61,7 @@ class Placing:
         what then looks like the track beginning again is the same play. Two plays in a row are never one line.
         """
         carry = samples(self.config.carry_s)
-        start = max(play.earliest_sample, play.start_sample - carry)
-        found = self._verify(play, start, now_sample, origin_sample, anchored=False)
+        start, found = self._whole(play, now_sample, origin_sample)
         remembered = now_sample - samples(self.config.verify_s)
         if (
             found is None
@@ -115,8 +114,7 @@ class Placing:
         What was aligned while the play was young may lie on a repeat of its section; the whole play lies on one place.
         """
         reach = samples(self.config.boundary_s)
-        start = max(play.earliest_sample, play.start_sample - samples(self.config.carry_s))
-        found = self._verify(play, start, now_sample, origin_sample, anchored=False)
+        start, found = self._whole(play, now_sample, origin_sample)
         if (
             found is None
             or found.strength < max(self.config.boundary_strength, play.strength)
@@ -127,6 +125,11 @@ class Placing:
         play = self._started(self._taken(play, found), found, start, origin_sample)
         ended = Place(stream_sample=found.stream_end_sample, track_sample=found.track_end_sample)
         return replace(play, end_place=ended), ended.stream_sample
+
+    def _whole(self, play: OpenPlay, now_sample: int, origin_sample: int) -> tuple[int, Verification | None]:
+        """Where the look at the whole play begins, and the best line through the track since then, wherever it lies."""
+        start = max(play.earliest_sample, play.start_sample - samples(self.config.carry_s))
+        return start, self._verify(play, start, now_sample, origin_sample, anchored=False)
 
     def _taken(self, play: OpenPlay, verification: Verification) -> OpenPlay:
         """The play with what the alignment says, gaps only where it is strong."""

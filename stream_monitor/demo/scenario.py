@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from encoder.grid import SAMPLE_RATE as RATE
 from encoder.training.arrange import CoverConfig, arrange, plain
 from encoder.training.corpus import load_songs
 from encoder.training.encode import encode
@@ -23,7 +24,6 @@ from encoder.training.speech import speech
 from stream_monitor.demo.scoring import Appearance
 from stream_monitor.demo.stations import Audio, Item, assemble
 
-RATE = 22_050
 SOURCES = ("composed", "oneill", "ryan", "aird")
 CATALOGUE_CODECS = ((".flac", None), (".mp3", 192_000), (".m4a", 128_000), (".ogg", None))
 STATION_CODECS = ((".mp3", 128_000), (".m4a", 96_000), (".opus", 64_000), (".flac", None))

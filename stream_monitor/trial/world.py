@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
+from encoder.grid import SAMPLE_RATE as RATE
 from encoder.training.arrange import CoverConfig, arrange, plain
 from encoder.training.corpus import load_song
 from encoder.training.encode import encode
@@ -31,7 +32,6 @@ from encoder.training.split import works
 from stream_monitor.demo.scoring import Appearance
 from stream_monitor.demo.stations import Audio, Item, assemble
 
-RATE = 22_050
 SOUNDFONTS = ("FluidR3_GM.sf2", "TimGM6mb.sf2")
 CODECS = (*[(".flac", None)] * 5, (".mp3", 64_000), (".mp3", 128_000), (".m4a", 96_000), (".opus", 48_000))
 BED_S = 15.0
