@@ -9,6 +9,7 @@ Training: encoder/training/tonal.py; reasons and measurements: docs/decisions/00
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors import safe_open
 from scipy.ndimage import convolve1d, uniform_filter1d
 
 from encoder.errors import AudioShapeError
@@ -108,12 +109,12 @@ def registers(sketch_NF: NDArray[np.uint8], first_row: int = 0) -> Float:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Layers:
-    """The network as products: [taps, in × 12, out × 12] each, circular convolution in pitch written out."""
+    """The network as products: [taps, in × 12, out × 12] where pitches meet (circular), [taps, in, out] elsewhere."""
 
     enter: Float
     enter_bias: Float
-    mix: Float
-    mix_bias: Float
+    mixes: tuple[tuple[int, Float, Float], ...]
+    """Dilation, matrices and bias of each residual layer."""
     leave: Float
     leave_bias: Float
     skip: Float
@@ -131,12 +132,20 @@ def _circulant(kernel_OIKJ: Float) -> Float:
 
 @cache
 def _layers(path: Path = WEIGHTS) -> _Layers:
-    tensors = load_file(path)
+    with safe_open(path, framework="numpy") as kept:
+        tensors = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 - not a dictionary
+        dilations = json.loads(kept.metadata()["recipe"])["mixes"]
     return _Layers(
         enter=_circulant(tensors["enter.weight"]),
         enter_bias=np.repeat(tensors["enter.bias"], PITCH_CLASSES),
-        mix=_circulant(tensors["mix.weight"]),
-        mix_bias=np.repeat(tensors["mix.bias"], PITCH_CLASSES),
+        mixes=tuple(
+            (
+                dilation,
+                np.ascontiguousarray(tensors[f"mixes.{n}.weight"][..., 0].transpose(2, 1, 0)),
+                tensors[f"mixes.{n}.bias"],
+            )
+            for n, dilation in enumerate(dilations)
+        ),
         leave=_circulant(tensors["leave.weight"]),
         leave_bias=np.repeat(tensors["leave.bias"], PITCH_CLASSES),
         skip=_circulant(tensors["skip.weight"]),
@@ -156,14 +165,32 @@ def _convolved(rows_NX: Float, matrix_KXY: Float) -> Float:
 
 def _network(registers_NRP: Float) -> Float:
     layers = _layers()
-    rows_NX = registers_NRP.reshape(len(registers_NRP), REGISTERS * PITCH_CLASSES)
-    hidden = np.maximum(_convolved(rows_NX, layers.enter) + layers.enter_bias, 0.0)
-    hidden = hidden + np.maximum(_convolved(hidden, layers.mix) + layers.mix_bias, 0.0)
-    out_NCP = _convolved(hidden, layers.leave) + layers.leave_bias + _convolved(rows_NX, layers.skip)
-    out_NCP = out_NCP.reshape(len(rows_NX), out_NCP.shape[1] // PITCH_CLASSES, PITCH_CLASSES)
+    count = len(registers_NRP)
+    rows_NX = registers_NRP.reshape(count, REGISTERS * PITCH_CLASSES)
+    hidden_NX = np.maximum(_convolved(rows_NX, layers.enter) + layers.enter_bias, 0.0)
+    width = hidden_NX.shape[1] // PITCH_CLASSES
+    if layers.mixes:
+        hidden_NPC = np.ascontiguousarray(hidden_NX.reshape(count, width, PITCH_CLASSES).transpose(0, 2, 1))
+        for dilation, matrix_KCC, bias_C in layers.mixes:
+            hidden_NPC = hidden_NPC + np.maximum(_mixed(hidden_NPC, matrix_KCC, dilation) + bias_C, 0.0)
+        hidden_NX = hidden_NPC.transpose(0, 2, 1).reshape(count, width * PITCH_CLASSES)
+    out_NX = _convolved(hidden_NX, layers.leave) + layers.leave_bias + _convolved(rows_NX, layers.skip)
+    out_NCP = out_NX.reshape(count, out_NX.shape[1] // PITCH_CLASSES, PITCH_CLASSES)
     out_NCP -= out_NCP.mean(axis=2, keepdims=True)
     silent_N = rows_NX.max(axis=1, initial=0.0) <= 0.0
     norm_N = np.sqrt(np.square(out_NCP).sum(axis=(1, 2)))
     out_NCP /= (norm_N + np.float32(_NORM_FLOOR))[:, None, None]
     out_NCP[silent_N] = 0.0
     return np.ascontiguousarray(out_NCP, np.float32)
+
+
+def _mixed(hidden_NPC: Float, matrix_KCC: Float, dilation: int) -> Float:
+    """Convolution over rows of every pitch class by itself, as one product a tap."""
+    count, pitches, width = hidden_NPC.shape
+    half = dilation * (len(matrix_KCC) // 2)
+    padded = np.pad(hidden_NPC, ((half, half), (0, 0), (0, 0))).reshape(-1, width)
+    total = np.zeros((count * pitches, width), np.float32)
+    for tap, matrix_CC in enumerate(matrix_KCC):
+        first = tap * dilation * pitches
+        total += padded[first : first + count * pitches] @ matrix_CC
+    return total.reshape(count, pitches, width)

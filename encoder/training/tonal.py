@@ -31,9 +31,9 @@ class TonalTrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    works: int = Field(default=40, ge=2)
-    """Works of the training part, evenly spread over POP909."""
-    steps: int = Field(default=2000, ge=1)
+    works: dict[str, int] = {"pop909": 150, "oneill": 40, "ryan": 40, "aird": 40, "composed": 60}
+    """Works of the training part by source, evenly spread over each."""
+    steps: int = Field(default=6000, ge=1)
     batch: int = Field(default=16, ge=2)
     """Pairs of stretches in a step."""
     cover_rows: int = Field(default=48, ge=8)
@@ -43,7 +43,9 @@ class TonalTrainingConfig(BaseModel):
     temperature: float = Field(default=0.1, gt=0)
     near_rows: int = 3
     """Rows this close to the true one are neither right nor wrong."""
-    width: int = 20
+    width: int = 32
+    mixes: tuple[int, ...] = (1, 3)
+    """Dilations, in rows, of the residual layers."""
     channels: int = 8
     taps: int = 5
     seed: int = 0
@@ -52,19 +54,22 @@ class TonalTrainingConfig(BaseModel):
 class TonalNetwork(nn.Module):
     """What `encoder.tonal` runs with NumPy: registers [B, N, 6, 12] to rows [B, N, 8, 12] of unit norm."""
 
-    def __init__(self, width: int, channels: int, taps: int) -> None:
+    def __init__(self, width: int, channels: int, taps: int, mixes: Sequence[int]) -> None:
         super().__init__()
         self._half = taps // 2
+        self._dilations = tuple(mixes)
         self.enter = nn.Conv2d(REGISTERS, width, (taps, PITCH_CLASSES))
-        self.mix = nn.Conv2d(width, width, (taps, 1))
+        self.mixes = nn.ModuleList(nn.Conv2d(width, width, (taps, 1), dilation=(each, 1)) for each in mixes)
         self.leave = nn.Conv2d(width, channels, (taps, PITCH_CLASSES))
         self.skip = nn.Conv2d(REGISTERS, channels, (1, 1), bias=False)
 
     def forward(self, registers_BNRP: Tensor) -> Tensor:
         rows = registers_BNRP.permute(0, 2, 1, 3)
         hidden = functional.relu(self.enter(self._padded(rows)))
-        mixed = functional.relu(self.mix(functional.pad(hidden, (0, 0, self._half, self._half))))
-        out = self.leave(self._padded(hidden + mixed)) + self.skip(rows)
+        for mix, dilation in zip(self.mixes, self._dilations, strict=True):
+            reach = self._half * dilation
+            hidden = hidden + functional.relu(mix(functional.pad(hidden, (0, 0, reach, reach))))
+        out = self.leave(self._padded(hidden)) + self.skip(rows)
         out = (out - out.mean(dim=3, keepdim=True)).permute(0, 2, 1, 3)
         unit: Tensor = out / (out.flatten(2).norm(dim=2)[..., None, None] + 1e-2)
         return unit
@@ -74,11 +79,16 @@ class TonalNetwork(nn.Module):
         return functional.pad(circular, (0, 0, self._half, self._half))
 
 
+def fits(pair: Pair, config: TonalTrainingConfig) -> bool:
+    """Whether a stretch of the cover's length can be drawn from the pair; of very short tunes it cannot."""
+    return len(pair.starts(config.cover_rows, config.original_rows)) > 0
+
+
 def train_tonal(pairs: Sequence[Pair], config: TonalTrainingConfig) -> tuple[TonalNetwork, list[float]]:
     """Trains on pairs of cover and original; returns the network and the loss of each step."""
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = TonalNetwork(config.width, config.channels, config.taps)
+    network = TonalNetwork(config.width, config.channels, config.taps, config.mixes)
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=config.steps)
     losses = []
@@ -130,11 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder for weights.safetensors")
     parser.add_argument("--cache", type=Path, required=True, help="folder for rendered covers, kept between runs")
-    parser.add_argument("--works", type=int, default=TonalTrainingConfig().works)
+    parser.add_argument("--works", type=float, default=1.0, help="share of the recipe's works")
     parser.add_argument("--steps", type=int, default=TonalTrainingConfig().steps)
     options = parser.parse_args(arguments)
-    config = TonalTrainingConfig(works=options.works, steps=options.steps)
-    pairs = load_pairs(config.works, options.cache)
+    works = {source: max(1, round(options.works * count)) for source, count in TonalTrainingConfig().works.items()}
+    config = TonalTrainingConfig(works=works, steps=options.steps)
+    pairs = [pair for pair in load_pairs(config.works, options.cache) if fits(pair, config)]
     network, losses = train_tonal(pairs, config)
     options.output.mkdir(parents=True, exist_ok=True)
     save_file(

@@ -1,11 +1,13 @@
 """Covers beside their originals, row by row: what the network of tonal features is trained on.
 
-Works of the training part are rendered as their own recording and as two covers each, and again with speech over
-the covers; renderings are kept in a folder. It knows nothing of networks.
+Works of the training part, of every source, are rendered as their own recording and as covers, and again with speech
+over the covers; renderings are kept in a folder. It knows nothing of networks.
 """
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,15 +26,9 @@ from encoder.training.render import render
 from encoder.training.speech import speech
 from encoder.training.split import works
 
-COVERS: Final = {
-    0: CoverConfig(difficulty=0.6),
-    2: CoverConfig(difficulty=1.0, rewrite=1.0, substitution=0.2),
-}
-"""By seed: a cover of middling difficulty, and one that keeps little but the melody."""
-EVERY: Final = 6
-"""One work in so many is used, until there are enough."""
+COVERS_PER_WORK: Final = 2
 SOUNDFONTS: Final = ("FluidR3_GM.sf2", "TimGM6mb.sf2")
-"""Of the originals, and of the covers."""
+"""The original has one, its covers have another."""
 SPEECH_S: Final = 120.0
 TALK_EVERY_S: Final = 8.0
 
@@ -76,29 +72,46 @@ def magnitudes(wave_S: Float) -> Float:
     return np.asarray(front(torch.from_numpy(padded[None]))[0].numpy(), np.float32)
 
 
-def load_pairs(count: int, cache: Path) -> list[Pair]:
-    """Pairs of `count` works of the training part, four a work: two covers, each plain and with speech over it."""
+def load_pairs(counts: Mapping[str, int], cache: Path) -> list[Pair]:
+    """Pairs of works of the training part, four a work: two covers, each plain and with speech over it.
+
+    Args:
+        counts: How many works of each source, evenly spread over it.
+        cache: Renderings are kept here.
+    """
     cache.mkdir(parents=True, exist_ok=True)
-    names = [name for name in works("train") if name.startswith("pop909")]
     rng = np.random.default_rng(0)
     talk_FT = magnitudes(speech(SPEECH_S, 0))
     pairs = []
-    for name in names[EVERY - 1 :: EVERY][:count]:
-        original_FT, _, _ = _rendered(name, None, cache)
-        original_NRP = registers(sketch(original_FT))
-        for seed in COVERS:
-            cover_FT, spans_K4, transposition = _rendered(name, seed, cache)
-            for heard_FT in (cover_FT, with_talk(cover_FT, talk_FT, rng)):
-                cover_NRP = registers(sketch(heard_FT))
-                pairs.append(
-                    Pair(
-                        cover_NRP=cover_NRP,
-                        original_NRP=original_NRP,
-                        place_N=_places(spans_K4, len(cover_NRP)),
-                        transposition=transposition,
+    for source, count in counts.items():
+        names = [name for name in works("train") if name.startswith(f"{source}-")]
+        for name in (names[index * len(names) // count] for index in range(min(count, len(names)))):
+            original_FT, _, _ = _rendered(name, None, cache)
+            original_NRP = registers(sketch(original_FT))
+            for seed in range(COVERS_PER_WORK):
+                cover_FT, spans_K4, transposition = _rendered(name, seed, cache)
+                for heard_FT in (cover_FT, with_talk(cover_FT, talk_FT, rng)):
+                    cover_NRP = registers(sketch(heard_FT))
+                    pairs.append(
+                        Pair(
+                            cover_NRP=cover_NRP,
+                            original_NRP=original_NRP,
+                            place_N=_places(spans_K4, len(cover_NRP)),
+                            transposition=transposition,
+                        )
                     )
-                )
     return pairs
+
+
+def cover_config(name: str, seed: int) -> CoverConfig:
+    """How far a cover goes: anything from the same notes in another band to little but the melody."""
+    rng = np.random.default_rng([zlib.crc32(name.encode()), 3, seed])
+    return CoverConfig(
+        difficulty=float(rng.uniform(0.3, 1.0)),
+        rewrite=0.75,
+        substitution=float(rng.uniform(0.1, 0.25)),
+        structure=bool(rng.random() < 0.2),
+    )
 
 
 def with_talk(music_FT: Float, talk_FT: Float, rng: np.random.Generator) -> Float:
@@ -117,8 +130,9 @@ def _rendered(name: str, seed: int | None, cache: Path) -> tuple[Float, NDArray[
     if not path.exists():
         song = load_song(name)
         own = seed is None
-        arrangement = plain(song) if seed is None else arrange(song, seed, COVERS[seed])
-        wave_S = render(arrangement, soundfont=SOUNDFONTS[0 if own else 1], room=0.0 if own else 0.3)
+        arrangement = plain(song) if seed is None else arrange(song, seed, cover_config(name, seed))
+        font = (zlib.crc32(name.encode()) + (0 if own else 1)) % len(SOUNDFONTS)
+        wave_S = render(arrangement, soundfont=SOUNDFONTS[font], room=0.0 if own else 0.3)
         partial = path.with_suffix(".part.npz")
         np.savez(
             partial,

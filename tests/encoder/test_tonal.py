@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from encoder.errors import AudioShapeError
 from encoder.tonal import WEIGHTS, feature_of, features, registers, sample_of
-from encoder.training.tonal import TonalNetwork
+from encoder.training.tonal import TonalNetwork, TonalTrainingConfig
 
 
 def music(seed: int, rows: int) -> np.ndarray:
@@ -24,10 +25,10 @@ def music(seed: int, rows: int) -> np.ndarray:
 
 def test_numpy_and_torch_agree() -> None:
     """The features that are used are those of the network that was trained."""
-    tensors = load_file(WEIGHTS)
-    width, _, taps, _ = tensors["enter.weight"].shape
-    network = TonalNetwork(width, tensors["leave.weight"].shape[0], taps)
-    network.load_state_dict(tensors)
+    with safe_open(WEIGHTS, framework="pt") as kept:
+        recipe = TonalTrainingConfig.model_validate_json(kept.metadata()["recipe"])
+    network = TonalNetwork(recipe.width, recipe.channels, recipe.taps, recipe.mixes)
+    network.load_state_dict(load_file(WEIGHTS))
     some = music(0, 300)
     with torch.no_grad():
         expected = network(torch.from_numpy(registers(some)[None]))[0].numpy()
