@@ -32,6 +32,7 @@ from encoder.training.split import works
 from encoder.training.tonal_pairs import magnitudes
 from stream_monitor.alignment import Anchor, Features, align, features
 from stream_monitor.recording import same_recording
+from stream_monitor.track_peaks import TrackPeaks
 
 RESULTS = Path(__file__).parent / "results"
 COVERS = {
@@ -137,6 +138,7 @@ def timings(tracks: list[Features], frames_FT: Wave) -> dict[str, float]:
     short, long = features(rows_NF[:minute]), features(rows_NF[: 4 * minute])
     anchor = Anchor(stream_sample=30 * SAMPLE_RATE, track_sample=30 * SAMPLE_RATE)
     part = peaks_n[: np.searchsorted(peaks_n, np.uint32((60 * SAMPLE_RATE // 512) << 8))]
+    itself, other = TrackPeaks.of(peaks_n), TrackPeaks.of(_other(peaks_n))
     parts: dict[str, Callable[[], object]] = {
         "sketch, 20 s": lambda: sketch(frames_FT[:, :861]),
         "peaks, 20 s": lambda: peaks(frames_FT[:, :861]),
@@ -144,8 +146,8 @@ def timings(tracks: list[Features], frames_FT: Wave) -> dict[str, float]:
         "align 60 s": lambda: align(short, track),
         "align 60 s at an anchor": lambda: align(short, track, anchor=anchor),
         "align 240 s": lambda: align(long, track),
-        "same_recording, 60 s of itself": lambda: same_recording(part, peaks_n),
-        "same_recording, 60 s of another": lambda: same_recording(part, _other(peaks_n)),
+        "same_recording, 60 s of itself": lambda: same_recording(part, itself),
+        "same_recording, 60 s of another": lambda: same_recording(part, other),
     }
     return {name: round(_milliseconds(call), 2) for name, call in parts.items()}
 

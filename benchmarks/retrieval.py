@@ -200,6 +200,7 @@ def time_catalogue(tracks: Iterator[Array], count: int) -> dict[str, Any]:
     rng = np.random.default_rng(4)
     sketch_nF = rng.integers(0, 256, (2_000, 84)).astype(np.uint8)
     peaks_n = np.arange(1_500, dtype=np.uint32)
+    tonal_nV = rng.integers(-127, 128, (1_000, 96)).astype(np.int8)
 
     def new(number: int) -> NewTrack:
         return NewTrack(
@@ -211,6 +212,7 @@ def time_catalogue(tracks: Iterator[Array], count: int) -> dict[str, Any]:
             starts_N=np.arange(TRACK_ROWS, dtype=np.int64) * 220_500,
             sketch_nF=sketch_nF,
             peaks_n=peaks_n,
+            tonal_nV=tonal_nV,
         )
 
     with tempfile.TemporaryDirectory() as folder:

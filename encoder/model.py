@@ -24,6 +24,7 @@ from encoder.features import average_time, is_sounding, normalise
 from encoder.fuse import fuse
 from encoder.grid import BINS, BLOCK_FRAMES, CHUNK_FRAMES, HOP, MIN_SAMPLES, block_sample_window
 from encoder.reference_cqt import ReferenceConstantQ
+from encoder.tonal_print import tonal_fingerprint
 from encoder.weights import Weights, load_weights
 
 Array = NDArray[np.float32]
@@ -31,8 +32,8 @@ Array = NDArray[np.float32]
 MIN_FRAMES: Final = MIN_SAMPLES // HOP
 """Fewest CQT frames of a chunk: those of 6 s."""
 PRECISIONS: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
-PRINTS_VERSION = 2
-"""Rises with every change of `sketch` or `peaks` by which old and new prints do not compare."""
+PRINTS_VERSION = 3
+"""Rises with every change of `sketch`, `peaks` or `tonal_print` by which old and new prints do not compare."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +57,8 @@ class Encoder:
     to one fixed shape.
 
     Attributes:
-        fingerprint: Front end, network and weights, and the version of sketch and peaks, which a catalogue stores
-            beside the embeddings; not the precision or the device.
+        fingerprint: Front end, network and weights, the version of sketch, peaks and tonal features, which a catalogue
+            stores beside the embeddings, and the weights of the latter; not the precision or the device.
         dimensions: Length of an embedding, 512.
         cohort_CD: float32 unit rows, the cohort that normalises similarities.
         calibration: calibration.json as loaded, {} if there is none.
@@ -77,7 +78,7 @@ class Encoder:
         if batch < 1:
             raise DeviceError(f"batch is {batch}; needs 1 or more")
         self._device = _device(device)
-        self.fingerprint = f"{weights.fingerprint}-{PRINTS_VERSION}"
+        self.fingerprint = f"{weights.fingerprint}-{PRINTS_VERSION}-{tonal_fingerprint()}"
         self.dimensions = weights.config.dimensions
         self.cohort_CD = weights.cohort_CD
         self.calibration: Mapping[str, Any] = weights.calibration

@@ -1,4 +1,4 @@
-"""The catalogue: recordings with their embeddings, sketches and peaks, on disk and in an index. Knows nothing of audio.
+"""The catalogue: recordings with what was measured of them, on disk and in an index. Knows nothing of audio.
 
 Adding: check, write (durable when ``add`` returns), put into the index. One process writes at a time; readers are not
 held up by it, and see its tracks after ``refresh``. The index is made when it is first asked for, so that listing and
@@ -171,6 +171,11 @@ class Catalogue:
         """A track's spectral peaks, a read-only view of the file, uint32 [n]."""
         view = self._store.view
         return view.snapshot.peaks(view.roster.stored(key).extent)
+
+    def tonal(self, key: int) -> NDArray[np.int8]:
+        """A track's quantised tonal features, a read-only view of the file, int8 [n, V]."""
+        view = self._store.view
+        return view.snapshot.tonal(view.roster.stored(key).extent)
 
     def add(self, track: NewTrack) -> Added | AlreadyEnrolled:
         """Enrol a recording; it is on disk and is found when this returns.

@@ -60,7 +60,7 @@ def delete_other_generations(folder: Path, snapshot: Snapshot) -> None:
 def _copied(stored: StoredTrack, old: Snapshot, writer: SnapshotWriter) -> Extent:
     was = stored.extent
     embedding_ND = old.embeddings(was.first_row, was.end_row)
-    extent = writer.append(embedding_ND, old.sketch(was), old.peaks(was))
+    extent = writer.append(embedding_ND, old.sketch(was), old.peaks(was), old.tonal(was))
     if (extent.embedding_hash, extent.frame_hash) != (was.embedding_hash, was.frame_hash):
         raise CatalogueCorrupt(
             f"the arrays of track {stored.track.track_id!r} are not what was written: "

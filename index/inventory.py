@@ -140,8 +140,11 @@ def _track_problems(view: StoreView, stored: StoredTrack) -> list[str]:
         problems.append(f"{name}: its embeddings are not what was written: remove it and enrol it again")
     elif np.any(np.abs(np.linalg.norm(embedding_ND, axis=1) - 1.0) > UNIT_TOLERANCE):
         problems.append(f"{name}: an embedding is not a unit vector: remove it and enrol it again")
-    if digest(view.snapshot.sketch(extent), view.snapshot.peaks(extent)) != extent.frame_hash:
-        problems.append(f"{name}: its frames or peaks are not what was written: remove it and enrol it again")
+    snapshot = view.snapshot
+    if digest(snapshot.sketch(extent), snapshot.peaks(extent), snapshot.tonal(extent)) != extent.frame_hash:
+        problems.append(
+            f"{name}: its frames, peaks or tonal rows are not what was written: remove it and enrol it again"
+        )
     if len(stored.track.starts_N) != extent.rows:
         problems.append(f"{name}: it has {extent.rows} embeddings and {len(stored.track.starts_N)} starts")
     return problems

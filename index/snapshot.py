@@ -1,4 +1,5 @@
-"""The arrays of a catalogue on disk: two files that only grow, one of embeddings, one of sketches and peaks.
+"""The arrays of a catalogue on disk: two files that only grow, one of embeddings, one of *frames*: sketches,
+peaks and tonal features.
 
 What is *committed* is the length that the track table names; bytes beyond it are the rest of a change that did not
 come to its end, and the next change writes over them. So the table's transaction is the one moment at which a change
@@ -6,7 +7,7 @@ happens. A *generation* is one pair of files; compaction writes the next pair an
 
 Each file begins with a page that says what it is: format, kind, generation, catalogue, encoder. Knows no metadata.
 
-Legend: N embeddings, D dimensions, R rows, F bins, n frames or peaks.
+Legend: N embeddings, D dimensions, R rows, F bins, n frames, peaks or tonal rows, V values of a tonal row.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from index.atomic import write_atomic
 from index.errors import CatalogueCorrupt
 from index.protocol import Float32Array
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PAGE_BYTES = 4096
 MAGIC = "stream-monitor catalogue"
 
@@ -48,10 +49,12 @@ class Extent:
         first_row: Number of the first embedding among all rows.
         rows: How many embeddings.
         embedding_hash: xxh3 of their bytes, 16 hex digits.
-        frame_offset: First byte of sketch and peaks after the page of the header.
+        frame_offset: First byte of sketch, peaks and tonal features after the page of the header.
         sketch_frames: How many frames the sketch has.
         peaks: How many peaks.
-        frame_hash: xxh3 of the bytes of sketch and peaks.
+        tonal_rows: How many rows of tonal features.
+        tonal_width: Values of each, a byte each.
+        frame_hash: xxh3 of the bytes of sketch, peaks and tonal features.
     """
 
     first_row: int
@@ -60,6 +63,8 @@ class Extent:
     frame_offset: int
     sketch_frames: int
     peaks: int
+    tonal_rows: int
+    tonal_width: int
     frame_hash: str
 
     @property
@@ -73,9 +78,14 @@ class Extent:
         return self.frame_offset + self.sketch_frames * 84
 
     @property
-    def frame_end(self) -> int:
-        """One past the last byte of the peaks."""
+    def tonal_offset(self) -> int:
+        """First byte of the tonal features."""
         return self.peak_offset + self.peaks * 4
+
+    @property
+    def frame_end(self) -> int:
+        """One past the last byte of the tonal features."""
+        return self.tonal_offset + self.tonal_rows * self.tonal_width
 
 
 def digest(*arrays: NDArray[np.generic]) -> str:
@@ -161,7 +171,12 @@ class Snapshot:
 
     def peaks(self, extent: Extent) -> NDArray[np.uint32]:
         """A recording's spectral peaks, a view of the file, uint32 [n]."""
-        return self._frames(extent.peak_offset, extent.frame_end).view(np.uint32)
+        return self._frames(extent.peak_offset, extent.tonal_offset).view(np.uint32)
+
+    def tonal(self, extent: Extent) -> NDArray[np.int8]:
+        """A recording's quantised tonal features, a view of the file, int8 [n, V]."""
+        flat = self._frames(extent.tonal_offset, extent.frame_end).view(np.int8)
+        return flat.reshape(extent.tonal_rows, extent.tonal_width)
 
     def _frames(self, start: int, stop: int) -> NDArray[np.uint8]:
         if stop > len(self._maps[1]):
@@ -191,7 +206,13 @@ class SnapshotWriter:
             raise
         self.rows, self.frame_bytes = rows, frame_bytes
 
-    def append(self, embedding_ND: Float32Array, sketch_nF: NDArray[np.uint8], peaks_n: NDArray[np.uint32]) -> Extent:
+    def append(
+        self,
+        embedding_ND: Float32Array,
+        sketch_nF: NDArray[np.uint8],
+        peaks_n: NDArray[np.uint32],
+        tonal_nV: NDArray[np.int8],
+    ) -> Extent:
         """Write a recording's arrays behind the last ones; not durable before :meth:`sync`."""
         frame_offset = -(-self.frame_bytes // 8) * 8
         extent = Extent(
@@ -201,12 +222,15 @@ class SnapshotWriter:
             frame_offset=frame_offset,
             sketch_frames=len(sketch_nF),
             peaks=len(peaks_n),
-            frame_hash=digest(sketch_nF, peaks_n),
+            tonal_rows=len(tonal_nV),
+            tonal_width=tonal_nV.shape[1],
+            frame_hash=digest(sketch_nF, peaks_n, tonal_nV),
         )
         embeddings, frames = self._files
         _write_at(embeddings, PAGE_BYTES + extent.first_row * self._row_bytes, embedding_ND)
         _write_at(frames, PAGE_BYTES + extent.frame_offset, sketch_nF)
         _write_at(frames, PAGE_BYTES + extent.peak_offset, peaks_n)
+        _write_at(frames, PAGE_BYTES + extent.tonal_offset, tonal_nV)
         self.rows, self.frame_bytes = extent.end_row, extent.frame_end
         return extent
 

@@ -113,7 +113,7 @@ class CatalogueStore:
         try:
             with storage_errors(f"enrolling {names} in {self.folder}"):
                 for one, track in new:
-                    extent = writer.append(one.embedding_ND, one.sketch_nF, one.peaks_n)
+                    extent = writer.append(one.embedding_ND, one.sketch_nF, one.peaks_n, one.tonal_nV)
                     stored.append(StoredTrack(track=track, extent=extent))
                     self.checkpoint("arrays appended")
                 writer.sync()

@@ -26,7 +26,8 @@ BUSY_TIMEOUT_S = 30.0
 APPLICATION_ID = 0x62633301
 COLUMNS = (
     "key, track_id, work_id, title, artist, isrc, iswc, audio_hash, duration_samples, starts, extra, "
-    "first_row, rows, embedding_hash, frame_offset, sketch_frames, peaks, frame_hash"
+    "first_row, rows, embedding_hash, frame_offset, sketch_frames, peaks, "
+    "tonal_rows, tonal_width, frame_hash"
 )
 SCHEMA = """
 CREATE TABLE state (
@@ -39,7 +40,8 @@ CREATE TABLE tracks (
     track_id TEXT NOT NULL UNIQUE, work_id TEXT NOT NULL, title TEXT, artist TEXT, isrc TEXT, iswc TEXT,
     audio_hash TEXT NOT NULL UNIQUE, duration_samples INTEGER NOT NULL, starts BLOB NOT NULL, extra TEXT NOT NULL,
     first_row INTEGER NOT NULL, rows INTEGER NOT NULL, embedding_hash TEXT NOT NULL,
-    frame_offset INTEGER NOT NULL, sketch_frames INTEGER NOT NULL, peaks INTEGER NOT NULL, frame_hash TEXT NOT NULL
+    frame_offset INTEGER NOT NULL, sketch_frames INTEGER NOT NULL, peaks INTEGER NOT NULL,
+    tonal_rows INTEGER NOT NULL, tonal_width INTEGER NOT NULL, frame_hash TEXT NOT NULL
 );
 """
 
@@ -169,7 +171,7 @@ class TrackTable:
     def insert(self, track: Track, extent: Extent) -> int:
         """Put in a track under a new key (``track.key`` is not used) and return that key."""
         cursor = self._connection.execute(
-            f"INSERT INTO tracks ({COLUMNS}) VALUES (NULL{', ?' * 17})",
+            f"INSERT INTO tracks ({COLUMNS}) VALUES (NULL{', ?' * 19})",
             (
                 track.track_id,
                 track.work_id,
@@ -182,7 +184,8 @@ class TrackTable:
                 track.starts_N.astype("<i8").tobytes(),
                 json.dumps(dict(track.extra), ensure_ascii=False),
                 *(extent.first_row, extent.rows, extent.embedding_hash),
-                *(extent.frame_offset, extent.sketch_frames, extent.peaks, extent.frame_hash),
+                *(extent.frame_offset, extent.sketch_frames, extent.peaks),
+                *(extent.tonal_rows, extent.tonal_width, extent.frame_hash),
             ),
         )
         if cursor.lastrowid is None:
@@ -254,6 +257,8 @@ def _stored(row: tuple[Any, ...]) -> StoredTrack:
         frame_offset=row[14],
         sketch_frames=row[15],
         peaks=row[16],
-        frame_hash=row[17],
+        tonal_rows=row[17],
+        tonal_width=row[18],
+        frame_hash=row[19],
     )
     return StoredTrack(track=track, extent=extent)

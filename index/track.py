@@ -1,6 +1,6 @@
 """A catalogue recording: what it is called, which work it is, and what was measured of its audio. Knows no storage.
 
-Legend: N embeddings, D dimensions, F bins, n frames or peaks.
+Legend: N embeddings, D dimensions, F bins, n frames, peaks or tonal rows, V values of a tonal row.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class NewTrack:
         duration_samples: Length at 22,050 Hz.
         embedding_ND: Unit vectors, one a chunk, float32; silent chunks have none. At least one.
         starts_N: First sample of each embedding's chunk, int64, rising.
-        sketch_nF: Quantised frames for alignment, uint8 [n, 84].
+        sketch_nF: Quantised frames, uint8 [n, 84], of which everything else about its sound can be made anew.
         peaks_n: Packed spectral peaks, uint32, sorted.
+        tonal_nV: Quantised tonal features for alignment, int8; as many values a row as the encoder makes.
     """
 
     track_id: str
@@ -41,6 +42,7 @@ class NewTrack:
     starts_N: Int64Array
     sketch_nF: NDArray[np.uint8]
     peaks_n: NDArray[np.uint32]
+    tonal_nV: NDArray[np.int8]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +139,7 @@ def checked_track(track: NewTrack, dimensions: int) -> None:
         (track.starts_N, np.int64, (len(track.embedding_ND),), "starts_N"),
         (track.sketch_nF, np.uint8, (len(track.sketch_nF), SKETCH_BINS), "sketch_nF"),
         (track.peaks_n, np.uint32, (len(track.peaks_n),), "peaks_n"),
+        (track.tonal_nV, np.int8, (len(track.tonal_nV), track.tonal_nV.shape[-1]), "tonal_nV"),
     ):
         if array.dtype != dtype or array.shape != shape:
             raise InvalidTrack(

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder.grid import MIN_SAMPLES, SAMPLE_RATE
+from encoder.tonal_print import tonal_print
 from index.track import NewTrack
 from stream_monitor.chunker import BlockRequest, Chunk, Chunker
 from stream_monitor.collaborators import EncoderLike
@@ -202,4 +203,5 @@ def new_track(heard: HeardFile, track_id: str, metadata: Mapping[str, str]) -> N
         starts_N=heard.starts_N,
         sketch_nF=heard.sketch_nF,
         peaks_n=heard.peaks_n,
+        tonal_nV=tonal_print(heard.sketch_nF),
     )

@@ -18,6 +18,7 @@ from stream_monitor.alignment import HIGHEST_TEMPO, Alignment, Anchor, align, fe
 from stream_monitor.enrol import HeardFile
 from stream_monitor.evidence import MatchType
 from stream_monitor.recording import RecordingConfig, RecordingMatch, same_recording
+from stream_monitor.track_peaks import TrackPeaks
 from stream_monitor.verifier import ROW_SAMPLES, TrackPrint
 
 VERSION_STRENGTH = 4.0
@@ -76,7 +77,7 @@ def place(
     """
     pair = _best_pair(similarity_MN)
     start, end = _stretch(heard, starts_N, track_samples, pair)
-    same = same_recording(heard.peaks_n, track_print.peaks_n, stream_span=(start, end))
+    same = same_recording(heard.peaks_n, track_print.peaks, stream_span=(start, end))
     first_row, end_row = -(-start // ROW_SAMPLES), end // ROW_SAMPLES
     aligned = align(
         features(heard.sketch_nF[first_row:end_row], first_row),
@@ -91,11 +92,11 @@ def holds_recording(
     similarity_MN: npt.NDArray[np.float32],
     starts_N: npt.NDArray[np.int64],
     track_samples: int,
-    track_peaks_n: npt.NDArray[np.uint32],
+    track_peaks: TrackPeaks,
 ) -> bool:
     """Whether peaks say that a file holds a track's own recording at its own speed: `place` in short, and quick."""
     span = _stretch(heard, starts_N, track_samples, _best_pair(similarity_MN))
-    same = same_recording(heard.peaks_n, track_peaks_n, stream_span=span, config=_OWN_SPEED)
+    same = same_recording(heard.peaks_n, track_peaks, stream_span=span, config=_OWN_SPEED)
     return same is not None and same.match_type == "recording"
 
 

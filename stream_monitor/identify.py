@@ -80,7 +80,7 @@ class Identifier:
         self._cohort_CD = cohort_CD
         self._calibration = Calibration.of_encoder(calibration)
         self._config = config or IdentifyConfig()
-        self._prints = TrackPrints(catalogue.sketch, catalogue.peaks, limit=256)
+        self._prints = TrackPrints(catalogue.tonal, catalogue.peaks, limit=256)
 
     @property
     def calibrated(self) -> bool:
@@ -129,7 +129,7 @@ class Identifier:
     def _holds_recording(self, heard: HeardFile, key: int) -> bool:
         track = self._catalogue.track(key)
         (similarity_MN,) = self._catalogue.index.similarities(heard.embedding_ND, [key])
-        return holds_recording(heard, similarity_MN, track.starts_N, track.duration_samples, self._catalogue.peaks(key))
+        return holds_recording(heard, similarity_MN, track.starts_N, track.duration_samples, self._prints.of(key).peaks)
 
     def _result(self, heard: HeardFile, key: int, score: float, evidence: FileEvidence) -> Result:
         track = self._catalogue.track(key)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 def near_votes(
     stream_frame_n: NDArray[np.int64],
     stream_bin_n: NDArray[np.int64],
-    track_frame_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int32],
     bin_start_B: NDArray[np.int64],
     ratio: float,
     low_shift: int,
@@ -50,7 +50,7 @@ def near_votes(
 def most_votes(
     stream_frame_n: NDArray[np.int64],
     stream_bin_n: NDArray[np.int64],
-    track_frame_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int32],
     bin_start_B: NDArray[np.int64],
     ratio_L: NDArray[np.float64],
     shift_L2: NDArray[np.int64],
@@ -76,7 +76,7 @@ def most_votes(
 def on_line(
     stream_frame_n: NDArray[np.int64],
     stream_bin_n: NDArray[np.int64],
-    track_frame_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int32],
     bin_start_B: NDArray[np.int64],
     ratio: float,
     offset: float,

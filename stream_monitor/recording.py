@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from encoder.grid import HOP
 from stream_monitor.peak_votes import most_votes, near_votes, on_line
+from stream_monitor.track_peaks import TrackPeaks
 
 PeaksN = NDArray[np.uint32]
-_BINS: Final = 256
 _CHANCE_QUANTILE: Final = 0.97
 _LOWEST_CHANCE: Final = 0.02
 _FOLLOWING: Final = 0.7
@@ -78,7 +78,7 @@ class _Line:
 
 def same_recording(
     stream_peaks_n: PeaksN,
-    track_peaks_n: PeaksN,
+    track: TrackPeaks,
     *,
     stream_span: tuple[int, int] | None = None,
     config: RecordingConfig = DEFAULT,
@@ -87,7 +87,7 @@ def same_recording(
 
     Args:
         stream_peaks_n: Peaks of the stream, ascending, as `encoder.peaks` packs them.
-        track_peaks_n: Peaks of the whole track.
+        track: Peaks of the whole track.
         stream_span: Use the peaks within these samples of the stream only.
         config: Limits.
 
@@ -100,16 +100,12 @@ def same_recording(
     if stream_span is not None:
         inside = (frame_n * HOP >= stream_span[0]) & (frame_n * HOP < stream_span[1])
         frame_n, bin_n = frame_n[inside], bin_n[inside]
-    if len(frame_n) < 10 or len(track_peaks_n) < 10:
+    if len(frame_n) < 10 or len(track.frame_n) < 10:
         return None
-    track_n = track_peaks_n.astype(np.int64)
-    order = np.lexsort((track_n >> 8, track_n & 255))
-    track_frame_n, track_bin_n = (track_n >> 8)[order], (track_n & 255)[order]
-    bin_start_B = np.searchsorted(track_bin_n, np.arange(_BINS + 1))
     origin = int(frame_n[0])
     frame_n = frame_n - origin
-    line = _best_line(frame_n, bin_n, track_frame_n, bin_start_B, [(1.0, (0, 0))])
-    match = _judge(line, frame_n, bin_n, track_frame_n, bin_start_B, origin, config)
+    line = _best_line(frame_n, bin_n, track, [(1.0, (0, 0))])
+    match = _judge(line, frame_n, bin_n, track, origin, config)
     if (
         match is not None
         and match.match_type == "recording"
@@ -125,8 +121,8 @@ def same_recording(
         pitch = 12.0 * math.log2(ratio)
         for shift in {(0, 0), (math.floor(pitch + 0.25), math.ceil(pitch - 0.25))}:
             lines.append((ratio, (min(shift), max(shift))))
-    line = _best_line(frame_n[piece], bin_n[piece], track_frame_n, bin_start_B, lines)
-    other = _judge(line, frame_n, bin_n, track_frame_n, bin_start_B, origin, config)
+    line = _best_line(frame_n[piece], bin_n[piece], track, lines)
+    other = _judge(line, frame_n, bin_n, track, origin, config)
     if match is None or (other is not None and other.significance > match.significance):
         return other
     return match
@@ -135,15 +131,15 @@ def same_recording(
 def _best_line(
     frame_n: NDArray[np.int64],
     bin_n: NDArray[np.int64],
-    track_frame_n: NDArray[np.int64],
-    bin_start_B: NDArray[np.int64],
+    track: TrackPeaks,
     lines: Sequence[tuple[float, tuple[int, int]]],
 ) -> _Line | None:
     """The line with the most votes at its best offset, the first of equals; `lines` are (ratio, shifts)."""
     ratio_L = np.array([ratio for ratio, _ in lines])
     shift_L2 = np.array([shift for _, shift in lines], np.int64)
-    last_frame = int(track_frame_n.max())
-    best, offset, votes = most_votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio_L, shift_L2, last_frame)
+    best, offset, votes = most_votes(
+        frame_n, bin_n, track.frame_n, track.bin_start_B, ratio_L, shift_L2, track.last_frame
+    )
     if best < 0:
         return None
     ratio, shift = lines[best]
@@ -154,8 +150,7 @@ def _judge(
     line: _Line | None,
     frame_n: NDArray[np.int64],
     bin_n: NDArray[np.int64],
-    track_frame_n: NDArray[np.int64],
-    bin_start_B: NDArray[np.int64],
+    track: TrackPeaks,
     origin: int,
     config: RecordingConfig,
 ) -> RecordingMatch | None:
@@ -165,7 +160,7 @@ def _judge(
     ratio, offset = line.ratio, line.offset
     met_n = np.empty(len(frame_n))
     for tolerance in (2.5, 2.0, float(config.tolerance_frames)):
-        on_line(frame_n, bin_n, track_frame_n, bin_start_B, ratio, offset, *line.shift, tolerance, met_n)
+        on_line(frame_n, bin_n, track.frame_n, track.bin_start_B, ratio, offset, *line.shift, tolerance, met_n)
         met = np.isfinite(met_n)
         if met.sum() < 4:
             return None
@@ -174,12 +169,20 @@ def _judge(
         else:
             offset = float(np.median(met_n[met] - frame_n[met]))
     on_line(
-        frame_n, bin_n, track_frame_n, bin_start_B, ratio, offset, *line.shift, config.tolerance_frames + 0.5, met_n
+        frame_n,
+        bin_n,
+        track.frame_n,
+        track.bin_start_B,
+        ratio,
+        offset,
+        *line.shift,
+        config.tolerance_frames + 0.5,
+        met_n,
     )
     met = np.isfinite(met_n)
     if met.sum() < 4:
         return None
-    chance = _chance(frame_n, bin_n, track_frame_n, bin_start_B, ratio, line.shift)
+    chance = _chance(frame_n, bin_n, track, ratio, line.shift)
     first, last = _held(met, chance, chance + 0.25)
     first, last = _held(met, chance, _FOLLOWING * _better_share(met[first : last + 1], config.block_peaks))
     inside = slice(first, last + 1)
@@ -205,8 +208,7 @@ def _judge(
 def _chance(
     frame_n: NDArray[np.int64],
     bin_n: NDArray[np.int64],
-    track_frame_n: NDArray[np.int64],
-    bin_start_B: NDArray[np.int64],
+    track: TrackPeaks,
     ratio: float,
     shift: tuple[int, int],
 ) -> float:
@@ -215,8 +217,8 @@ def _chance(
     The 97th percentile over all offsets, so that a track's own repeats (few offsets) do not count as chance.
     """
     lowest = -int(frame_n[-1] * ratio) - 2
-    near_O = np.zeros(int(track_frame_n.max()) - lowest + 4, np.int32)
-    near_votes(frame_n, bin_n, track_frame_n, bin_start_B, ratio, shift[0], shift[1], lowest, near_O)
+    near_O = np.zeros(track.last_frame - lowest + 4, np.int32)
+    near_votes(frame_n, bin_n, track.frame_n, track.bin_start_B, ratio, shift[0], shift[1], lowest, near_O)
     return float(np.clip(np.quantile(near_O, _CHANCE_QUANTILE) / len(frame_n), _LOWEST_CHANCE, 0.6))
 
 

@@ -59,7 +59,7 @@ class CatalogueLike(Protocol):
 
     def track(self, key: int) -> Track: ...
 
-    def sketch(self, key: int) -> npt.NDArray[np.uint8]: ...
+    def tonal(self, key: int) -> npt.NDArray[np.int8]: ...
 
     def peaks(self, key: int) -> npt.NDArray[np.uint32]: ...
 
@@ -78,7 +78,7 @@ class CatalogueRepertoire:
         """Prepares.
 
         Args:
-            catalogue: Tracks, sketches, peaks and the index.
+            catalogue: Tracks, tonal features, peaks and the index.
             calibration: As the encoder loaded it.
             floor: The matcher's loose score.
             config: Rules of plays.
@@ -91,7 +91,7 @@ class CatalogueRepertoire:
         self._config = config or RepertoireConfig()
         # In a small catalogue the best wrong track scores less; a lone candidate is no surer for that.
         self._floor = max(0.0, floor)
-        self._prints = TrackPrints(catalogue.sketch, catalogue.peaks, limit=self._config.verifier.cached_tracks)
+        self._prints = TrackPrints(catalogue.tonal, catalogue.peaks, limit=self._config.verifier.cached_tracks)
 
     @property
     def index(self) -> Index:

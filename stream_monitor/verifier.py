@@ -1,12 +1,13 @@
 """What one stream sounded like lately, and where a stretch of it lies on a track.
 
-It keeps a stream's sketch and peaks for a while and puts `alignment` to work on them; the answer joins what chroma
-says (every version) and what spectral peaks say (the recording itself). It knows nothing of embeddings, plays or of
-where a track's sketch is stored.
+It keeps a stream's sketch and peaks for a while and puts `alignment` to work on them; the answer joins what tonal
+features say (every version) and what spectral peaks say (the recording itself). It knows nothing of embeddings, plays
+or of where a track's prints are stored.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,12 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import BINS, HOP, SAMPLE_RATE
 from encoder.sketch import SKETCH_FRAMES, SketchRows
+from encoder.tonal_print import features_of
 from stream_monitor.alignment import Alignment, Anchor, Features, align, features
 from stream_monitor.chunker import Chunk
 from stream_monitor.evidence import Verification
 from stream_monitor.hidden_edges import with_hidden_edges
 from stream_monitor.recording import RecordingMatch, same_recording
 from stream_monitor.segments import StreamKey
+from stream_monitor.track_peaks import TrackPeaks
 
 ROW_SAMPLES = SKETCH_FRAMES * HOP
 _HALF_WRAP = 1 << 23
@@ -37,56 +40,56 @@ class VerifierConfig(BaseModel):
     memory_s: float = Field(default=180.0, ge=60.0, le=3600.0)
     """A stream's last seconds that can be placed on a track; 1 KB each."""
     cached_tracks: int = Field(default=1024, ge=1)
-    """Tracks whose alignment features are kept at hand, for all streams together; 1 KB for each second of a track."""
+    """Tracks whose peaks are kept sorted, for all streams together; 36 bytes for each second of a track."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TrackPrint:
     """What a track is compared by."""
 
-    first: int
-    tonal_NCP: npt.NDArray[np.float16]
-    """Half precision: they are unit rows, and many tracks are kept."""
-    peaks_n: npt.NDArray[np.uint32]
+    tonal_NV: npt.NDArray[np.int8]
+    """As the catalogue keeps them: a view of its file."""
+    peaks: TrackPeaks
 
     @property
     def features(self) -> Features:
         """In the precision that alignment computes in."""
-        return Features(first=self.first, tonal_NCP=self.tonal_NCP.astype(np.float32))
+        return features_of(self.tonal_NV)
 
 
 class TrackPrints:
-    """The prints of the tracks that were asked for lately, shared by all streams."""
+    """The prints of the tracks that were asked for lately, shared by all streams; any thread may ask."""
 
     def __init__(
         self,
-        sketch: Callable[[int], npt.NDArray[np.uint8]],
+        tonal: Callable[[int], npt.NDArray[np.int8]],
         peaks: Callable[[int], npt.NDArray[np.uint32]],
         *,
         limit: int,
     ) -> None:
-        self._sketch = sketch
+        self._lock = threading.Lock()
+        self._tonal = tonal
         self._peaks = peaks
         self._limit = limit
         self._known: OrderedDict[int, TrackPrint] = OrderedDict()
 
     def of(self, track_key: int) -> TrackPrint:
         """The print of a track; made when it is asked for the first time."""
-        known = self._known.get(track_key)
-        if known is None:
-            made = features(self._sketch(track_key))
-            half_NCP = made.tonal_NCP.astype(np.float16)
-            known = TrackPrint(first=made.first, tonal_NCP=half_NCP, peaks_n=self._peaks(track_key))
-            self._known[track_key] = known
-            if len(self._known) > self._limit:
-                self._known.popitem(last=False)
-        else:
-            self._known.move_to_end(track_key)
-        return known
+        with self._lock:
+            known = self._known.get(track_key)
+            if known is None:
+                known = TrackPrint(tonal_NV=self._tonal(track_key), peaks=TrackPeaks.of(self._peaks(track_key)))
+                self._known[track_key] = known
+                if len(self._known) > self._limit:
+                    self._known.popitem(last=False)
+            else:
+                self._known.move_to_end(track_key)
+            return known
 
     def forget(self, track_key: int) -> None:
         """Lets a track's print go; one that is not there is no error."""
-        self._known.pop(track_key, None)
+        with self._lock:
+            self._known.pop(track_key, None)
 
 
 class SketchVerifier:
@@ -151,19 +154,17 @@ class SketchVerifier:
             known,
             anchor=None if anchor is None else Anchor(stream_sample=anchor[0], track_sample=anchor[1]),
         )
-        found = _joined(aligned, self._same_recording(track.peaks_n, start_sample, end_sample))
+        found = _joined(aligned, self._same_recording(track.peaks, start_sample, end_sample))
         return with_hidden_edges(found, known, (start_sample, end_sample))
 
-    def _same_recording(
-        self, track_peaks_n: npt.NDArray[np.uint32], start_sample: int, end_sample: int
-    ) -> RecordingMatch | None:
+    def _same_recording(self, track: TrackPeaks, start_sample: int, end_sample: int) -> RecordingMatch | None:
         """The track's own recording in the stretch; it is looked for on a clock that begins where the peaks do."""
         if not self._peaks:
             return None
         origin = int(self._peaks[0][0] >> 8)
         peaks_n = (np.concatenate(self._peaks) - (origin << 8)).astype(np.uint32)
         moved = origin * HOP
-        same = same_recording(peaks_n, track_peaks_n, stream_span=(start_sample - moved, end_sample - moved))
+        same = same_recording(peaks_n, track, stream_span=(start_sample - moved, end_sample - moved))
         if same is None:
             return None
         return replace(
@@ -206,7 +207,7 @@ def _end_row(rows: SketchRows) -> int:
 
 
 def _joined(aligned: Alignment | None, same: RecordingMatch | None) -> Verification | None:
-    """One answer from both: peaks know a recording's place to a frame, chroma knows every other version's."""
+    """One answer from both: peaks know a recording's place to a frame, tonal features every other version's."""
     recording = same is not None and same.match_type == "recording"
     if same is not None and (recording or aligned is None):
         return Verification(

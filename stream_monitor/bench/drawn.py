@@ -1,7 +1,7 @@
 """A catalogue of real embeddings at the benchmark's size: a few works from sound, the many from drawn spectra.
 
 Drawing a composed song's notes as CQT magnitudes and embedding those with the real encoder takes a hundredth of the
-time that rendering and enrolling its sound would take; sketch and peaks come from the same spectra, so alignment
+time that rendering and enrolling its sound would take; sketch, peaks and tonal features come from the same spectra, so alignment
 meets real material too. The works that stations play are rendered and enrolled like any file. Kept between
 benchmarks, by the encoder's fingerprint. It knows nothing of streams.
 """
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from encoder.grid import BINS, HOP, spans
 from encoder.peaks import peaks
 from encoder.sketch import sketch
+from encoder.tonal_print import tonal_print
 from encoder.training.augment import EMPTY_SPEECH, DrawnSong, draw_view, drawn_song
 from encoder.training.compose import VERSION as COMPOSE_VERSION
 from encoder.training.compose import compose
@@ -105,6 +106,7 @@ def _drawn_track(encoder: Encoder, seed: int) -> NewTrack:
     places = spans(duration_samples)
     chunks = [magnitude_FT[:, span.first_frame : span.first_frame + span.frames] for span in places]
     result = encoder.embed(chunks)
+    sketch_nF = sketch(magnitude_FT)
     return NewTrack(
         track_id=song.work_id,
         metadata={"title": song.work_id, "artist": "drawn"},
@@ -112,8 +114,9 @@ def _drawn_track(encoder: Encoder, seed: int) -> NewTrack:
         duration_samples=duration_samples,
         embedding_ND=result.embedding_BD,
         starts_N=np.array([span.start_sample for span in places], np.int64),
-        sketch_nF=sketch(magnitude_FT),
+        sketch_nF=sketch_nF,
         peaks_n=peaks(magnitude_FT),
+        tonal_nV=tonal_print(sketch_nF),
     )
 
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from encoder.errors import AudioShapeError, DeviceError
 from encoder.grid import BLOCK_FRAMES, HOP, block_first_frame
-from encoder.model import Encoder
+from encoder.model import PRINTS_VERSION, Encoder
+from encoder.tonal_print import tonal_fingerprint
 
 Array = NDArray[np.float32]
 
@@ -139,3 +140,8 @@ def test_cuda_without_a_device_is_a_clear_error() -> None:
     """Asking for a GPU that is not there never falls back silently."""
     with pytest.raises(DeviceError, match="no CUDA device"):
         Encoder.load(device="cuda")
+
+
+def test_the_fingerprint_names_the_tonal_weights_too(encoder: Encoder) -> None:
+    """A catalogue keeps tonal features: another tonal network, or another way to keep them, is another encoder."""
+    assert encoder.fingerprint.endswith(f"-{PRINTS_VERSION}-{tonal_fingerprint()}")

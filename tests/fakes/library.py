@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from encoder.tonal_print import tonal_print
 from index.catalogue import Catalogue
 from index.track import NewTrack
 from stream_monitor.chunker import Chunk, Chunker
@@ -27,6 +28,7 @@ def hear(encoder: FakeEncoder, wave_S: Wave, track_id: str) -> NewTrack:
     for request in chunker.push(Segment(stream=stream, seq=0, start_sample=0, samples_S=wave_S, last=True)):
         chunks += chunker.accept(request.block, encoder.frames(request.wave_S[None])[0])
     chunks += chunker.close().chunks
+    sketch_nF = np.concatenate([rows.rows_NF for chunk in chunks for rows in chunk.sketch])
     return NewTrack(
         track_id=track_id,
         metadata={"title": f"Title of {track_id}"},
@@ -34,8 +36,9 @@ def hear(encoder: FakeEncoder, wave_S: Wave, track_id: str) -> NewTrack:
         duration_samples=len(wave_S),
         embedding_ND=encoder.embed([chunk.frames_FT for chunk in chunks]).embedding_BD,
         starts_N=np.array([chunk.start_sample for chunk in chunks]),
-        sketch_nF=np.concatenate([rows.rows_NF for chunk in chunks for rows in chunk.sketch]),
+        sketch_nF=sketch_nF,
         peaks_n=np.concatenate([chunk.peaks_n for chunk in chunks]),
+        tonal_nV=tonal_print(sketch_nF),
     )
 
 

@@ -29,4 +29,5 @@ def recording(number: int, *, track_id: str | None = None, embeddings: int = 3, 
         starts_N=np.arange(embeddings, dtype=np.int64) * 220500,
         sketch_nF=rng.integers(0, 256, (10 * embeddings + number % 3, 84)).astype(np.uint8),
         peaks_n=np.sort(rng.integers(0, 2**32, 7 * embeddings + number % 5).astype(np.uint32)),
+        tonal_nV=rng.integers(-127, 128, (5 * embeddings + number % 4, 96)).astype(np.int8),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,6 @@ from index.errors import (
     UnknownTrack,
 )
 from index.live import LiveIndex
-from index.table import TrackTable
 from index.track import Added, AlreadyEnrolled, Refused
 from tests.index.recordings import DIMENSIONS, recording, unit_vectors
 from tests.index.scenarios import FINGERPRINT, LIVE
@@ -73,6 +73,7 @@ def test_a_track_keeps_every_column_and_array(catalogue: Catalogue) -> None:
         np.testing.assert_array_equal(track.starts_N, new.starts_N)
         np.testing.assert_array_equal(other.sketch(track.key), new.sketch_nF)
         np.testing.assert_array_equal(other.peaks(track.key), new.peaks_n)
+        np.testing.assert_array_equal(other.tonal(track.key), new.tonal_nV)
         assert other.find("one") == other.tracks()[0]
         assert other.find("two") is None
 
@@ -146,6 +147,8 @@ def test_a_removed_id_may_come_back_under_a_new_key(catalogue: Catalogue) -> Non
         ({"starts_N": np.array([0, 5])}, InvalidTrack, r"shape \[3\], got int64 of shape \[2\]"),
         ({"sketch_nF": np.zeros((3, 83), np.uint8)}, InvalidTrack, "sketch_nF"),
         ({"peaks_n": np.zeros(3, np.int32)}, InvalidTrack, "uint32"),
+        ({"tonal_nV": np.zeros((3, 96), np.float32)}, InvalidTrack, "tonal_nV must be int8"),
+        ({"tonal_nV": np.zeros(96, np.int8)}, InvalidTrack, "tonal_nV"),
         ({"embedding_ND": np.zeros((3, DIMENSIONS), np.float32)}, InvalidEmbedding, "unit vectors"),
     ],
 )
@@ -279,7 +282,7 @@ def test_verify_finds_a_flipped_bit(catalogue: Catalogue) -> None:
     catalogue.add_many([recording(number) for number in range(3)])
     assert catalogue.verify().ok
     assert catalogue.verify().embeddings == 9
-    for name, what in (("embeddings-000001.f32", "embeddings"), ("frames-000001.bin", "frames or peaks")):
+    for name, what in (("embeddings-000001.f32", "embeddings"), ("frames-000001.bin", "frames, peaks or tonal rows")):
         file = catalogue.path / name
         content = bytearray(file.read_bytes())
         content[4096 + 5] ^= 1
@@ -314,14 +317,16 @@ def test_files_that_were_cut_or_mixed_up_are_refused(catalogue: Catalogue, tmp_p
 
 
 def test_another_format_is_refused(catalogue: Catalogue) -> None:
-    """A catalogue of a later format is refused with both versions and the command that enrols again."""
+    """A catalogue of an earlier or later format is refused with both versions and the command that enrols again."""
     path = catalogue.path
     catalogue.close()
-    table = TrackTable(path / "catalogue.sqlite", writable=True)
-    table._connection.execute("PRAGMA user_version = 99")
-    table.close()
-    with pytest.raises(CatalogueFormat, match=r"format 99, this program reads format 1.*catalog add"):
-        Catalogue.open(path, encoder_fingerprint=FINGERPRINT)
+    for version, before in ((1, 2), (99, 1)):
+        with sqlite3.connect(path / "catalogue.sqlite") as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (before,)
+            connection.execute(f"PRAGMA user_version = {version}")
+        connection.close()
+        with pytest.raises(CatalogueFormat, match=rf"format {version}, this program reads format 2.*catalog add"):
+            Catalogue.open(path, encoder_fingerprint=FINGERPRINT)
 
 
 def test_what_is_missing_or_there_already_is_said(catalogue: Catalogue, tmp_path: Path) -> None:

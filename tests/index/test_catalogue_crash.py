@@ -41,6 +41,7 @@ def check_whole(path: Path, scenario: str) -> None:
             new = recording(int(track.track_id.removeprefix("track-")))
             np.testing.assert_array_equal(catalogue.sketch(track.key), new.sketch_nF)
             np.testing.assert_array_equal(catalogue.peaks(track.key), new.peaks_n)
+            np.testing.assert_array_equal(catalogue.tonal(track.key), new.tonal_nV)
             found = catalogue.index.neighbours(new.embedding_ND, 1)
             assert found.track_BK[:, 0].tolist() == [track.key] * len(new.embedding_ND)
         assert catalogue.index.neighbours(unit_vectors(1, 2), 50).track_BK.shape == (2, len(catalogue.index))

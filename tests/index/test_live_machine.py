@@ -176,6 +176,7 @@ class CatalogueMachine(RuleBasedStateMachine):
         np.testing.assert_array_equal(track.starts_N, new.starts_N)
         np.testing.assert_array_equal(self.writer.sketch(key), new.sketch_nF)
         np.testing.assert_array_equal(self.writer.peaks(key), new.peaks_n)
+        np.testing.assert_array_equal(self.writer.tonal(key), new.tonal_nV)
 
     @rule()
     def verify(self) -> None:

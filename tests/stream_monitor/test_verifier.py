@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -39,11 +41,11 @@ def chunks_of(encoder: FakeEncoder, wave_S: Wave) -> list[Chunk]:
 def prints(tracks: list[NewTrack], limit: int = 8) -> tuple[TrackPrints, list[int]]:
     asked: list[int] = []
 
-    def sketch(key: int) -> np.ndarray:
+    def tonal(key: int) -> np.ndarray:
         asked.append(key)
-        return tracks[key].sketch_nF
+        return tracks[key].tonal_nV
 
-    return TrackPrints(sketch, lambda key: tracks[key].peaks_n, limit=limit), asked
+    return TrackPrints(tonal, lambda key: tracks[key].peaks_n, limit=limit), asked
 
 
 def test_a_recording_is_placed_where_it_plays(encoder: FakeEncoder, tracks: list[NewTrack]) -> None:
@@ -107,3 +109,19 @@ def test_prints_of_tracks_are_made_once_and_let_go_in_turn(tracks: list[NewTrack
     for key in (0, 0, 1, 1, 0):
         shared.of(key)
     assert asked == [0, 1, 0]
+
+
+def test_prints_may_be_asked_for_by_several_threads(tracks: list[NewTrack]) -> None:
+    """Threads that ask for and forget tracks at once get the right prints, and no more than the limit is kept."""
+    shared, _ = prints(tracks, limit=1)
+
+    def ask(seed: int) -> bool:
+        right = True
+        for key in np.random.default_rng(seed).integers(0, 2, 300).tolist():
+            right &= shared.of(key).tonal_NV is tracks[key].tonal_nV
+            if seed == 0:
+                shared.forget(key)
+        return right and len(shared._known) <= 1
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(ask, range(4)))
