@@ -29,8 +29,9 @@ def tonal_print(sketch_NF: NDArray[np.uint8]) -> NDArray[np.int8]:
         AudioShapeError: the sketch is not [n, 84].
     """
     tonal_NCP = features(sketch_NF).tonal_NCP
-    steps_NV = np.rint(tonal_NCP * np.float32(STEPS)).clip(-STEPS, STEPS)
-    return steps_NV.astype(np.int8).reshape(len(tonal_NCP), -1)
+    count, channels, pitches = tonal_NCP.shape
+    steps_NCP = np.rint(tonal_NCP * np.float32(STEPS)).clip(-STEPS, STEPS)
+    return steps_NCP.astype(np.int8).reshape(count, channels * pitches)
 
 
 def features_of(tonal_NV: NDArray[np.int8]) -> Features:
@@ -41,8 +42,9 @@ def features_of(tonal_NV: NDArray[np.int8]) -> Features:
     """
     if tonal_NV.ndim != 2 or tonal_NV.shape[1] % PITCH_CLASSES:
         raise AudioShapeError(f"a tonal print is [n, a multiple of {PITCH_CLASSES}], not {list(tonal_NV.shape)}")
+    count, width = tonal_NV.shape
     value_NV = tonal_NV * np.float32(1.0 / STEPS)
-    return Features(first=0, tonal_NCP=value_NV.reshape(len(tonal_NV), -1, PITCH_CLASSES))
+    return Features(first=0, tonal_NCP=value_NV.reshape(count, width // PITCH_CLASSES, PITCH_CLASSES))
 
 
 @cache
