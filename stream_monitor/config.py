@@ -63,8 +63,10 @@ class Config(BaseModel):
 
     @property
     def version(self) -> str:
-        """Names what can change an event: a hash of everything but paths, sizes of queues and time-outs."""
-        decisive = self.model_dump_json(include={"deterministic", "index", "pipeline", "plays"})
+        """Names what can change an event: a hash of everything but paths, threads, sizes of queues and time-outs."""
+        decisive = self.model_dump_json(
+            include={"deterministic", "index", "pipeline", "plays"}, exclude={"pipeline": {"workers"}}
+        )
         return hashlib.sha256(decisive.encode()).hexdigest()[:12]
 
 

@@ -1,7 +1,7 @@
 """The lane of one stream: its chunker, its tracker, its memory and its account, from the first segment to the last.
 
-It holds what belongs together and says what is ready; the steps themselves are in `pipeline`. It knows nothing of
-other streams.
+It holds what belongs together and says what became of it; the steps themselves are in `pipeline`, the order of lanes
+in `lanes`. It knows nothing of other streams.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from stream_monitor.accounting import State, StreamAccount, StreamStatus
 from stream_monitor.chunker import Chunk, Chunker, ChunkerCounts
 from stream_monitor.collaborators import StreamMemory, TrackerLike
+from stream_monitor.evidence import ChunkEvidence
 from stream_monitor.plays import TrackerStep
 from stream_monitor.segments import StreamKey
 
@@ -26,6 +27,58 @@ class Lane:
     account: StreamAccount
     ending: Ending | None = None
     """How the lane ends, once that is known."""
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What the lanes of a stream's epochs have in common; one of them may go on with the plays of another."""
+        return self.stream.kind, self.stream.stream_id
+
+    def follow(self, chunk: Chunk, seen: ChunkEvidence) -> HeardChunk:
+        """Takes the next chunk's evidence: what it does to the plays, and what the account says."""
+        step = self.tracker.update(seen)
+        for change in step.changes:
+            self.account.played(change)
+        return HeardChunk(
+            stream=self.stream,
+            index=chunk.index,
+            start_sample=chunk.start_sample,
+            end_sample=chunk.end_sample,
+            level_dbfs=chunk.level_dbfs,
+            sounding=seen.chunk.embedding_D is not None,
+            candidates=len(seen.candidates),
+            considered=seen.considered,
+            step=step,
+            period=self.account.period(chunk.end_sample),
+        )
+
+    def finish(self, *, too_short: bool) -> StreamEnd:
+        """Closes the open plays, or hands them to the stream's next epoch; settles the account."""
+        ending = self.ending
+        if ending is None:
+            raise ValueError(f"stream {self.stream.stream_id!r} was closed before it ended")
+        end_sample = self.chunker.state.next_sample
+        step = TrackerStep()
+        if ending.successor is None:
+            step = self.tracker.finish(end_sample, reason=ending.reason)
+        else:
+            self.hand_over(ending.successor, ending.offset)
+        for change in step.changes:
+            self.account.played(change)
+        reason = f"{ending.reason}; under 6 s of unbroken audio" if too_short else ending.reason
+        status = self.account.close(
+            max(end_sample, ending.offset),
+            ending.state,
+            reason,
+            played_to_sample=None if ending.successor is None else end_sample,
+        )
+        return StreamEnd(
+            stream=self.stream,
+            end_sample=end_sample,
+            too_short=too_short,
+            step=step,
+            status=status,
+            counts=self.chunker.state.counts,
+        )
 
     def retract(self, track_key: int, reason: str) -> TrackRemoved | None:
         """Takes back the open plays of a track that is gone; None where there is none."""

@@ -57,20 +57,16 @@ class MatcherState:
     recent: tuple[EmbeddedChunk, ...] = ()
 
 
-@dataclass(kw_only=True, slots=True)
-class _Heard:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamedChunk:
     """A chunk with what the index and the cohort say about it."""
 
     chunk: EmbeddedChunk
+    index_version: int
+    """Of the index when it was asked, or before."""
     cohort_similarity: float = 0.0
     named: dict[int, float] = field(default_factory=dict)
     """Track key to its best neighbour's similarity above the cohort level."""
-
-
-@dataclass(kw_only=True, slots=True)
-class _Stream:
-    recent: list[_Heard]
-    index_version: int
 
 
 class Matcher:
@@ -96,7 +92,8 @@ class Matcher:
         self.config = config or MatcherConfig()
         self._index = index
         self._cohort_CD = np.ascontiguousarray(cohort_CD, dtype=np.float32)
-        self._streams: dict[StreamKey, _Stream] = {}
+        self._recent: dict[StreamKey, tuple[NamedChunk, ...]] = {}
+        """Each stream's last WINDOW_CHUNKS - 1 chunks."""
         self._null_mean = np.array(null.mean)
         self._null_deviation = np.array(null.deviation)
 
@@ -106,15 +103,26 @@ class Matcher:
         neighbours: Neighbours | None,
         open_tracks: Callable[[StreamKey], Collection[int]],
     ) -> Iterator[ChunkEvidence]:
-        """Yields the evidence of each chunk, in the order given (a stream's chunks rising by index).
-
-        It does not depend on how chunks are put together into batches.
+        """Yields the evidence of each chunk, in the order given: `name`, then `weigh` one by one.
 
         Args:
-            chunks: Of any streams.
-            neighbours: One row for each chunk that has an embedding, in the same order; None if none has.
-            open_tracks: Asked lazily, when a chunk's turn comes, so that the tracker has seen the chunk before:
+            chunks: See `name`.
+            neighbours: See `name`.
+            open_tracks: Asked when a chunk's turn comes, so that the tracker has seen the chunk before:
                 `for evidence in matcher.match(...): step = trackers[evidence.chunk.stream].update(evidence)`.
+
+        Raises:
+            InvalidEmbedding: An embedding is not finite.
+        """
+        for named in self.name(chunks, neighbours):
+            yield self.weigh(named, open_tracks(named.chunk.stream))
+
+    def name(self, chunks: Sequence[EmbeddedChunk], neighbours: Neighbours | None) -> list[NamedChunk]:
+        """Which tracks the chunks' neighbours name. It does not depend on how chunks are put together into batches.
+
+        Args:
+            chunks: Of any streams, each stream's rising by index.
+            neighbours: One row for each chunk that has an embedding, in the same order; None if none has.
 
         Raises:
             InvalidEmbedding: An embedding is not finite.
@@ -122,52 +130,59 @@ class Matcher:
         # Taken before the refresh: a change of the catalogue from here on is seen at the next batch at the latest.
         version = self._index.version
         self._refresh({chunk.stream for chunk in chunks}, version)
-        for heard in self._heard([_detached(chunk) for chunk in chunks], neighbours):
-            stream = self._streams.setdefault(heard.chunk.stream, _Stream(recent=[], index_version=version))
-            window = [*stream.recent, heard]
-            while (
-                window[0].chunk.index <= heard.chunk.index - WINDOW_CHUNKS or _hops(window[0], heard) >= WINDOW_CHUNKS
-            ):
-                window.pop(0)
-            evidence = self._evidence(window, open_tracks(heard.chunk.stream))
-            # Kept before it is handed out: whoever takes no further chunk loses nothing.
-            stream.recent = window[1 - WINDOW_CHUNKS :]
-            yield evidence
+        return self._named([_detached(chunk) for chunk in chunks], neighbours, version)
+
+    def weigh(self, named: NamedChunk, open_tracks: Collection[int]) -> ChunkEvidence:
+        """The evidence of a stream's next chunk, scored with the chunks before it.
+
+        Chunks of different streams may be weighed at the same time, in any threads: what is kept is a stream's own.
+
+        Args:
+            named: The chunk.
+            open_tracks: Tracks with an open play, which are reported in any case.
+        """
+        window = [*self._recent.get(named.chunk.stream, ()), named]
+        while window[0].chunk.index <= named.chunk.index - WINDOW_CHUNKS or _hops(window[0], named) >= WINDOW_CHUNKS:
+            window.pop(0)
+        self._recent[named.chunk.stream] = tuple(window[1 - WINDOW_CHUNKS :])
+        return self._evidence(window, open_tracks)
 
     def snapshot(self, stream: StreamKey) -> MatcherState:
         """The stream's state; empty for a stream that was never seen."""
-        known = self._streams.get(stream)
-        return MatcherState(recent=tuple(heard.chunk for heard in known.recent)) if known else MatcherState()
+        return MatcherState(recent=tuple(named.chunk for named in self._recent.get(stream, ())))
 
     def restore(self, stream: StreamKey, state: MatcherState) -> None:
         """Takes a state back. Its neighbours are asked for again when the stream's next chunk comes."""
-        self._streams[stream] = _Stream(recent=[_Heard(chunk=chunk) for chunk in state.recent], index_version=-1)
+        self._recent[stream] = tuple(NamedChunk(chunk=chunk, index_version=-1) for chunk in state.recent)
 
     def forget(self, stream: StreamKey) -> None:
         """Lets the stream's state go; a stream that is not known is no error."""
-        self._streams.pop(stream, None)
+        self._recent.pop(stream, None)
 
     def _refresh(self, streams: Collection[StreamKey], version: int) -> None:
         """Finds the neighbours of kept chunks again, where the catalogue changed or the state came from a snapshot."""
-        stale = [state for key in streams if (state := self._streams.get(key)) and state.index_version != version]
-        chunks = [heard.chunk for state in stale for heard in state.recent]
+        stale = [
+            stream
+            for stream in streams
+            if any(named.index_version != version for named in self._recent.get(stream, ()))
+        ]
+        chunks = [named.chunk for stream in stale for named in self._recent[stream]]
         embedding_BD = [chunk.embedding_D for chunk in chunks if chunk.embedding_D is not None]
         neighbours = self._index.neighbours(np.stack(embedding_BD), self.config.neighbours) if embedding_BD else None
-        fresh = iter(self._heard(chunks, neighbours))
-        for state in stale:
-            state.recent = [next(fresh) for _ in state.recent]
-            state.index_version = version
+        fresh = iter(self._named(chunks, neighbours, version))
+        for stream in stale:
+            self._recent[stream] = tuple(next(fresh) for _ in self._recent[stream])
 
-    def _heard(self, chunks: Sequence[EmbeddedChunk], neighbours: Neighbours | None) -> list[_Heard]:
+    def _named(self, chunks: Sequence[EmbeddedChunk], neighbours: Neighbours | None, version: int) -> list[NamedChunk]:
         embedded = [chunk.embedding_D for chunk in chunks if chunk.embedding_D is not None]
         if not embedded or neighbours is None:
-            return [_Heard(chunk=chunk) for chunk in chunks]
+            return [NamedChunk(chunk=chunk, index_version=version) for chunk in chunks]
         level_B = cohort_levels(np.stack(embedded), self._cohort_CD)
         rows = iter(range(len(embedded)))
-        heard = []
+        found = []
         for chunk in chunks:
             if chunk.embedding_D is None:
-                heard.append(_Heard(chunk=chunk))
+                found.append(NamedChunk(chunk=chunk, index_version=version))
                 continue
             row = next(rows)
             level = float(level_B[row])
@@ -175,10 +190,10 @@ class Matcher:
             keys = neighbours.track_BK[row].tolist()[::-1]
             values = neighbours.similarity_BK[row].tolist()[::-1]
             named = {key: value - level for key, value in zip(keys, values, strict=True)}
-            heard.append(_Heard(chunk=chunk, cohort_similarity=level, named=named))
-        return heard
+            found.append(NamedChunk(chunk=chunk, index_version=version, cohort_similarity=level, named=named))
+        return found
 
-    def _evidence(self, window: list[_Heard], open_tracks: Collection[int]) -> ChunkEvidence:
+    def _evidence(self, window: list[NamedChunk], open_tracks: Collection[int]) -> ChunkEvidence:
         newest = window[-1]
         named: dict[int, float] = {}
         for heard in window:
@@ -201,7 +216,7 @@ class Matcher:
         return replace(evidence, candidates=self._candidates(window, scored, named, frozenset(open_tracks)))
 
     def _candidates(
-        self, window: list[_Heard], keys: list[int], named: dict[int, float], open_tracks: frozenset[int]
+        self, window: list[NamedChunk], keys: list[int], named: dict[int, float], open_tracks: frozenset[int]
     ) -> tuple[Candidate, ...]:
         sounding = [heard for heard in window if heard.chunk.embedding_D is not None]
         query_MD = np.stack([heard.chunk.embedding_D for heard in sounding if heard.chunk.embedding_D is not None])
@@ -268,7 +283,7 @@ def _window_scores(table: SimilarityTable, tracks: Sequence[int]) -> Float32Arra
     return scores
 
 
-def _hops(before: _Heard, after: _Heard) -> float:
+def _hops(before: NamedChunk, after: NamedChunk) -> float:
     """Time from one chunk's start to another's, in chunk hops of 10 s."""
     return (after.chunk.start_sample - before.chunk.start_sample) / CHUNK_HOP_SAMPLES
 

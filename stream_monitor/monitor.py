@@ -1,4 +1,5 @@
-"""Runs the pipeline on sources: readers' threads fill a bounded queue, this thread computes and publishes.
+"""Runs the pipeline on sources: readers' threads fill a bounded queue, this thread computes (with the pipeline's own
+helpers) and publishes.
 
 It knows nothing of how audio is decoded, how plays are found or how events look. One failing source never stops the
 others. However it ends (all sources read, or a stop), every open play ends in a final event first.
@@ -126,19 +127,9 @@ class Monitor:
             sources, self._read, config=self._config, stop=self._stop, clock=self._clock, realtime=realtime
         )
         readers.start()
-        was_interrupted = False
         try:
-            while not (was_interrupted := interrupted() or self._stop.is_set()):
-                self._follow_catalogue()
-                done = readers.done  # asked before the queue: what a thread left there is still taken
-                arrivals = readers.arrivals.take(wait_s=self._patience_s(), at_most=self._config.queue_segments)
-                self._hear(arrivals)
-                if done and not arrivals:
-                    break
-            if was_interrupted:
-                self._tell(self._pipeline.finish(state="interrupted", reason="the monitor was stopped"))
-            else:
-                self._tell(self._pipeline.finish())
+            with self._pipeline:
+                was_interrupted = self._listen(readers, interrupted)
         finally:
             self._stop.set()
             for name in readers.join(self._config.join_s):
@@ -151,6 +142,21 @@ class Monitor:
             streams=self._streams,
             monitored_samples=self._monitored_samples,
         )
+
+    def _listen(self, readers: Readers, interrupted: Callable[[], bool]) -> bool:
+        """Hears what the readers bring until they are done or a stop is asked for, which it returns; ends all plays."""
+        while not (was_interrupted := interrupted() or self._stop.is_set()):
+            self._follow_catalogue()
+            done = readers.done  # asked before the queue: what a thread left there is still taken
+            arrivals = readers.arrivals.take(wait_s=self._patience_s(), at_most=self._config.queue_segments)
+            self._hear(arrivals)
+            if done and not arrivals:
+                break
+        if was_interrupted:
+            self._tell(self._pipeline.finish(state="interrupted", reason="the monitor was stopped"))
+        else:
+            self._tell(self._pipeline.finish())
+        return was_interrupted
 
     def _patience_s(self) -> float:
         """How long to wait for audio: not beyond the deadline of a batch that waits to be filled."""

@@ -2,9 +2,10 @@
 
     segment → blocks of audio → CQT frames → chunks → embeddings → neighbours → window scores → plays → accounts
 
-All streams go through the same steps together, so that each step is one call for a whole batch. The pipeline does
-no I/O, reads no clock and starts no thread: the same segments give the same outcomes, in the same order within each
-stream, whoever else is in the batch. Read `_run`; every step is a method below it, in order.
+All streams go through the same steps together, so that each step is one call for a whole batch; only the last, which
+is each stream's own, is shared out over threads. The pipeline does no I/O, reads no clock and has other threads only
+inside `with`: the same segments give the same outcomes, in the same order, with and without them, and those of a
+stream are the same whoever else is in the batch. Read `_run`; every step is a method below it, in order.
 
 It knows nothing of files, decoders, brokers or events: `monitor` feeds it, `publisher` tells what came out.
 """
@@ -13,24 +14,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
 
 import numpy as np
-import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from encoder.grid import BINS, BLOCK_FRAMES, SAMPLE_RATE
-from stream_monitor.accounting import AccountingConfig, State, StreamAccount, epoch_samples
+from encoder.grid import BINS, BLOCK_FRAMES
+from stream_monitor.accounting import AccountingConfig, State
 from stream_monitor.batcher import Batcher, BatcherConfig
-from stream_monitor.chunker import BlockRequest, Chunker, ChunkerConfig, Frames
+from stream_monitor.chunker import BlockRequest, ChunkerConfig, Frames
 from stream_monitor.collaborators import EncoderLike, Repertoire
 from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import ChunkEvidence, EmbeddedChunk
-from stream_monitor.lane import Ending, HeardChunk, Lane, Outcome, Ready, StreamEnd, TrackRemoved
-from stream_monitor.matcher import Matcher, MatcherConfig
-from stream_monitor.plays import TrackerStep
+from stream_monitor.lane import Ending, Lane, Outcome, Ready, TrackRemoved
+from stream_monitor.lanes import Lanes
+from stream_monitor.matcher import Matcher, MatcherConfig, NamedChunk
 from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.team import Team
 
-log = structlog.get_logger(__name__)
+Turn = tuple[Ready, NamedChunk | None]
+"""What is ready of a stream, and what its neighbours named; None at the stream's end."""
 
 
 class PipelineConfig(BaseModel):
@@ -44,6 +48,9 @@ class PipelineConfig(BaseModel):
     accounting: AccountingConfig = AccountingConfig()
     reconnect_s: float = Field(default=60.0, ge=0.0)
     """A stream that comes back within this time (a higher epoch) continues its open plays; later they have ended."""
+    workers: int = Field(default=2, ge=1, le=64)
+    """Threads that follow streams through their plays, each another stream; what comes out does not depend on it. One
+    for each core that the monitor may use."""
 
 
 class Pipeline:
@@ -58,25 +65,40 @@ class Pipeline:
             config: settings of the steps.
         """
         self.config = config or PipelineConfig()
-        self.late_samples = 0
-        """Samples of epochs that had been left for a later one: dropped."""
         self._encoder = encoder
         self._repertoire = repertoire
-        self._support_samples = -encoder.block_window(0)[0]
         null = Calibration.of_encoder(encoder.calibration).null
         self._matcher = Matcher(repertoire.index, encoder.cohort_CD, self.config.matcher, null=null)
         self._batcher: Batcher[tuple[Lane, BlockRequest]] = Batcher(self.config.batcher)
-        self._lanes: dict[tuple[str, str], Lane] = {}
-        """The present epoch of each stream that goes on."""
-        self._followed: dict[StreamKey, Lane] = {}
-        """Every lane that is not finished."""
-        self._drained: list[Lane] = []
-        """Lanes that ended with no block on its way."""
+        self._team = Team(self.config.workers)
+        self._lanes = Lanes(
+            repertoire,
+            support_samples=-encoder.block_window(0)[0],
+            chunker=self.config.chunker,
+            accounting=self.config.accounting,
+            reconnect_s=self.config.reconnect_s,
+        )
+
+    def __enter__(self) -> Self:
+        """From here on `workers` threads follow streams, the caller's among them."""
+        self._team.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Lets the other threads go; streams stay as they are."""
+        self._team.__exit__(kind, error, traceback)
+
+    @property
+    def late_samples(self) -> int:
+        """Samples of epochs that had been left for a later one: dropped."""
+        return self._lanes.late_samples
 
     @property
     def streams(self) -> tuple[StreamKey, ...]:
         """Streams that have begun and not ended."""
-        return tuple(lane.stream for lane in self._lanes.values())
+        return tuple(lane.stream for lane in self._lanes.going)
 
     @property
     def due_s(self) -> float | None:
@@ -93,13 +115,13 @@ class Pipeline:
         """
         outcomes: list[Outcome] = []
         for segment in segments:
-            for lane, request in self._cut(segment):
-                self._batcher.put((lane, request), now_s)
+            for block in self._cut(segment):
+                self._batcher.put(block, now_s)
             for batch in self._batcher.full():
                 outcomes += self._run(batch)
         for batch in self._batcher.due(now_s):
             outcomes += self._run(batch)
-        return outcomes + self._run([]) if self._drained else outcomes
+        return outcomes + self._run([]) if self._lanes.drained else outcomes
 
     def finish(
         self, streams: Iterable[StreamKey] | None = None, *, state: State = "ended", reason: str = "end of stream"
@@ -107,16 +129,16 @@ class Pipeline:
         """Ends streams (all of them by default) where they are, without waiting: their open plays become final."""
         wanted = None if streams is None else set(streams)
         outcomes: list[Outcome] = []
-        for lane in [each for each in self._lanes.values() if wanted is None or each.stream in wanted]:
-            for request in self._end(lane, Ending(state=state, reason=reason)):
-                self._batcher.put((lane, request), -math.inf)
+        for lane in [each for each in self._lanes.going if wanted is None or each.stream in wanted]:
+            for block in self._lanes.end(lane, Ending(state=state, reason=reason)):
+                self._batcher.put(block, -math.inf)
             for batch in self._batcher.full():
                 outcomes += self._run(batch)
         return outcomes + self.push(())
 
     def remove_track(self, track_key: int, *, reason: str = "track removed from the catalogue") -> list[TrackRemoved]:
         """Retracts every open play of a track that is no longer in the catalogue."""
-        retracted = [lane.retract(track_key, reason) for lane in self._followed.values()]
+        retracted = [lane.retract(track_key, reason) for lane in self._lanes.followed]
         return [outcome for outcome in retracted if outcome is not None]
 
     # The steps, in order.
@@ -126,12 +148,13 @@ class Pipeline:
         frames_BFT = self._transform([request for _, request in blocks])
         ready = list(self._assemble(blocks, frames_BFT))
         embedded = self._embed([each for each in ready if each.chunk is not None])
-        evidence = self._match(embedded)
-        return [self._follow(each, evidence) for each in ready]
+        named = iter(self._name(embedded))
+        turns: list[Turn] = [(each, None if each.chunk is None else next(named)) for each in ready]
+        return self._team.map(self._follow, turns, lambda turn: turn[0].lane.name)
 
     def _cut(self, segment: Segment) -> list[tuple[Lane, BlockRequest]]:
         """Step 1: a segment continues its stream's audio; whole blocks of it go on."""
-        lane, requests = self._lane(segment)
+        lane, requests = self._lanes.of(segment)
         if lane is None:
             return []
         requests += [(lane, request) for request in lane.chunker.push(segment)]
@@ -140,7 +163,7 @@ class Pipeline:
         for gap in lane.chunker.take_gaps():
             lane.account.gap(*gap)
         if segment.last:
-            requests += [(lane, r) for r in self._end(lane, Ending(state="ended", reason="end of stream"))]
+            requests += self._lanes.end(lane, Ending(state="ended", reason="end of stream"))
         return requests
 
     def _transform(self, requests: Sequence[BlockRequest]) -> Frames:
@@ -157,8 +180,7 @@ class Pipeline:
                 yield Ready(lane=lane, chunk=chunk)
             if lane.chunker.drained:
                 yield from self._close(lane)
-        drained, self._drained = self._drained, []
-        for lane in drained:
+        for lane in self._lanes.take_drained():
             yield from self._close(lane)
 
     def _embed(self, ready: Sequence[Ready]) -> list[EmbeddedChunk]:
@@ -181,84 +203,28 @@ class Pipeline:
             )
         ]
 
-    def _match(self, embedded: Sequence[EmbeddedChunk]) -> Iterator[ChunkEvidence]:
-        """Step 5: embeddings to neighbours, one index call; neighbours to window scores, chunk after chunk."""
+    def _name(self, embedded: Sequence[EmbeddedChunk]) -> list[NamedChunk]:
+        """Step 5: embeddings to neighbours, one index call; neighbours name tracks."""
         rows = [chunk.embedding_D for chunk in embedded if chunk.embedding_D is not None]
         k = self.config.matcher.neighbours
         neighbours = self._repertoire.index.neighbours(np.stack(rows), k=k) if rows else None
-        return self._matcher.match(embedded, neighbours, lambda stream: self._followed[stream].tracker.open_tracks)
+        return self._matcher.name(embedded, neighbours)
 
-    def _follow(self, ready: Ready, evidence: Iterator[ChunkEvidence]) -> Outcome:
-        """Step 6: window scores to plays, and into the account; at the end of a stream everything open is closed."""
+    def _follow(self, turn: Turn) -> Outcome:
+        """Step 6, in any thread: the stream's window scores, then its plays; at its end everything open is closed."""
+        ready, named = turn
         lane = ready.lane
-        if ready.chunk is None:
-            return self._finished(lane, too_short=ready.too_short)
+        if ready.chunk is None or named is None:
+            end = lane.finish(too_short=ready.too_short)
+            self._matcher.forget(lane.stream)
+            self._lanes.leave(lane)
+            return end
         lane.memory.remember(ready.chunk)
-        seen = next(evidence)
-        step = lane.tracker.update(seen)
-        for change in step.changes:
-            lane.account.played(change)
-        return HeardChunk(
-            stream=lane.stream,
-            index=ready.chunk.index,
-            start_sample=ready.chunk.start_sample,
-            end_sample=ready.chunk.end_sample,
-            level_dbfs=ready.chunk.level_dbfs,
-            sounding=seen.chunk.embedding_D is not None,
-            candidates=len(seen.candidates),
-            considered=seen.considered,
-            step=step,
-            period=lane.account.period(ready.chunk.end_sample),
-        )
+        return lane.follow(ready.chunk, self._score(named, lane))
 
-    # How streams begin and end.
-
-    def _lane(self, segment: Segment) -> tuple[Lane | None, list[tuple[Lane, BlockRequest]]]:
-        """The lane of a segment's stream and epoch, with what is left of the epoch before it; None for a past epoch."""
-        stream = segment.stream
-        before = self._lanes.get((stream.kind, stream.stream_id))
-        if before is not None and before.stream == stream:
-            return before, []
-        if before is not None and before.stream.epoch > stream.epoch:
-            self.late_samples += len(segment.samples_S)
-            log.warning("segment of a past epoch dropped", stream=stream.stream_id, epoch=stream.epoch)
-            return None, []
-        lane = self._open(stream)
-        if before is None:
-            return lane, []
-        offset = max(before.chunker.state.next_sample, epoch_samples(before.stream, stream))
-        break_s = (offset - before.chunker.state.next_sample) / SAMPLE_RATE
-        keeps = break_s <= self.config.reconnect_s
-        ending = Ending(
-            state="reconnected", reason=f"back after {break_s:.1f} s", successor=lane if keeps else None, offset=offset
-        )
-        before.account.gap(before.chunker.state.next_sample, offset)
-        return lane, [(before, request) for request in self._end(before, ending)]
-
-    def _open(self, stream: StreamKey) -> Lane:
-        memory = self._repertoire.memory(stream)
-        lane = Lane(
-            stream=stream,
-            chunker=Chunker(stream, support_samples=self._support_samples, config=self.config.chunker),
-            memory=memory,
-            tracker=self._repertoire.tracker(stream, memory),
-            account=StreamAccount(stream, self.config.accounting),
-        )
-        self._lanes[stream.kind, stream.stream_id] = lane
-        self._followed[stream] = lane
-        return lane
-
-    def _end(self, lane: Lane, ending: Ending) -> list[BlockRequest]:
-        """No more audio comes: asks for the last blocks. Repeating it changes nothing."""
-        if lane.ending is not None:
-            return []
-        lane.ending = ending
-        if self._lanes.get((lane.stream.kind, lane.stream.stream_id)) is lane:
-            del self._lanes[lane.stream.kind, lane.stream.stream_id]
-        requests = lane.chunker.finish()
-        if lane.chunker.drained:
-            self._drained.append(lane)
-        return requests
+    def _score(self, named: NamedChunk, lane: Lane) -> ChunkEvidence:
+        """Within step 6: the tracks that the stream's last chunks named, scored over its window."""
+        return self._matcher.weigh(named, lane.tracker.open_tracks)
 
     def _close(self, lane: Lane) -> Iterator[Ready]:
         """A stream whose last block has come back: its tail chunk, then its end."""
@@ -266,34 +232,3 @@ class Pipeline:
         for chunk in end.chunks:
             yield Ready(lane=lane, chunk=chunk)
         yield Ready(lane=lane, chunk=None, too_short=end.too_short)
-
-    def _finished(self, lane: Lane, *, too_short: bool) -> StreamEnd:
-        """Closes the open plays, or hands them to the stream's next epoch; settles the account."""
-        ending = lane.ending
-        if ending is None:
-            raise ValueError(f"stream {lane.stream.stream_id!r} was closed before it ended")
-        end_sample = lane.chunker.state.next_sample
-        step = TrackerStep()
-        if ending.successor is None:
-            step = lane.tracker.finish(end_sample, reason=ending.reason)
-        else:
-            lane.hand_over(ending.successor, ending.offset)
-        for change in step.changes:
-            lane.account.played(change)
-        self._matcher.forget(lane.stream)
-        del self._followed[lane.stream]
-        reason = f"{ending.reason}; under 6 s of unbroken audio" if too_short else ending.reason
-        status = lane.account.close(
-            max(end_sample, ending.offset),
-            ending.state,
-            reason,
-            played_to_sample=None if ending.successor is None else end_sample,
-        )
-        return StreamEnd(
-            stream=lane.stream,
-            end_sample=end_sample,
-            too_short=too_short,
-            step=step,
-            status=status,
-            counts=lane.chunker.state.counts,
-        )

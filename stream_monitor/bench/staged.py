@@ -19,7 +19,8 @@ from stream_monitor.chunker import BlockRequest, Frames
 from stream_monitor.collaborators import Repertoire, StreamMemory, TrackerLike
 from stream_monitor.evidence import ChunkEvidence, EmbeddedChunk
 from stream_monitor.lane import Lane, Outcome, Ready
-from stream_monitor.pipeline import Pipeline
+from stream_monitor.matcher import NamedChunk
+from stream_monitor.pipeline import Pipeline, Turn
 from stream_monitor.segments import Segment, StreamKey
 
 Float32Array = npt.NDArray[np.float32]
@@ -59,13 +60,17 @@ class StagedPipeline(Pipeline):
         with self._watch.stage(NETWORK):
             return super()._embed(ready)
 
-    def _match(self, embedded: Sequence[EmbeddedChunk]) -> Iterator[ChunkEvidence]:
-        with self._watch.stage(GLUE):
-            return _timed(super()._match(embedded), MATCHING, self._watch)
+    def _name(self, embedded: Sequence[EmbeddedChunk]) -> list[NamedChunk]:
+        with self._watch.stage(MATCHING):
+            return super()._name(embedded)
 
-    def _follow(self, ready: Ready, evidence: Iterator[ChunkEvidence]) -> Outcome:
+    def _score(self, named: NamedChunk, lane: Lane) -> ChunkEvidence:
+        with self._watch.stage(MATCHING):
+            return super()._score(named, lane)
+
+    def _follow(self, turn: Turn) -> Outcome:
         with self._watch.stage(TRACKING):
-            return super()._follow(ready, evidence)
+            return super()._follow(turn)
 
 
 def _timed(items: Iterator[T], name: str, watch: Stopwatch) -> Iterator[T]:

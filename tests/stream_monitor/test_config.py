@@ -82,7 +82,8 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_version_follows_what_can_change_an_event() -> None:
-    """Rules of plays change the version, sizes of queues do not."""
+    """Rules of plays change the version, threads and sizes of queues do not."""
     base = load(None, {})
+    assert load(None, {"STREAM_MONITOR__PIPELINE__WORKERS": "1"}).version == base.version
     assert load(None, {"STREAM_MONITOR__MONITOR__OPEN_FILES": "3"}).version == base.version
     assert load(None, {"STREAM_MONITOR__PLAYS__TRACKER__MIN_PLAY_S": "9"}).version != base.version

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from encoder.grid import CHUNK_HOP_SAMPLES, HOP, SAMPLE_RATE
 from index.catalogue import Catalogue
@@ -16,7 +20,7 @@ from stream_monitor.batcher import BatcherConfig
 from stream_monitor.lane import HeardChunk, Outcome, StreamEnd
 from stream_monitor.pipeline import Pipeline, PipelineConfig
 from stream_monitor.plays import PlayChange
-from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.segments import SEGMENT_SAMPLES, Segment, StreamKey
 from tests.fakes.band import song
 from tests.fakes.encoder import FakeEncoder
 from tests.fakes.library import cut, encoder_with_cohort, library, repertoire
@@ -27,8 +31,8 @@ class Stage:
     encoder: FakeEncoder
     catalogue: Catalogue
 
-    def pipeline(self, *, batch: int = 4, deadline_s: float = 1.0) -> Pipeline:
-        config = PipelineConfig(batcher=BatcherConfig(size=batch, deadline_s=deadline_s))
+    def pipeline(self, *, batch: int = 4, deadline_s: float = 1.0, workers: int = 1) -> Pipeline:
+        config = PipelineConfig(batcher=BatcherConfig(size=batch, deadline_s=deadline_s), workers=workers)
         return Pipeline(self.encoder, repertoire(self.catalogue), config)
 
 
@@ -99,6 +103,87 @@ def test_segmentation_and_company_change_nothing(stage: Stage) -> None:
     assert [outcome for outcome in together if outcome.stream == key("s")] == alone
     assert pipeline.streams == ()
     assert pipeline.due_s is None
+
+
+class Recalling(FakeEncoder):
+    """The fake encoder, which hears each block and each chunk once: the same streams are sent through it many times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[bytes, np.ndarray] = {}
+
+    def _frames_of_one(self, wave_S: np.ndarray) -> np.ndarray:
+        return self._recalled(wave_S, super()._frames_of_one)
+
+    def _embed_one(self, chunk_FT: np.ndarray) -> np.ndarray:
+        return self._recalled(chunk_FT, super()._embed_one)
+
+    def _recalled(self, heard: np.ndarray, hear: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        name = heard.tobytes()
+        if name not in self._known:
+            self._known[name] = hear(heard)
+        return self._known[name]
+
+
+def _many_streams() -> list[Segment]:
+    """Four streams in turns: recordings of one track in two, a break in one, one that comes back after 3 s."""
+    wave_S = station(0)
+    streams = [cut(key(f"s{number}"), station(number), (SEGMENT_SAMPLES - 4000 * number,)) for number in range(3)]
+    del streams[2][6:8]
+    back_S = wave_S[33 * SAMPLE_RATE :]
+    streams.append(
+        cut(key("back", epoch=1_000_000), wave_S[: 30 * SAMPLE_RATE], last=False)
+        + cut(key("back", epoch=1_033_000), back_S)
+    )
+    return [segment for row in zip_longest(*streams) for segment in row if segment is not None]
+
+
+@pytest.fixture(scope="module")
+def recalled(stage: Stage) -> tuple[Stage, list[Segment]]:
+    """A stage with an encoder that recalls, and the streams."""
+    encoder = Recalling()
+    encoder.cohort_CD = stage.encoder.cohort_CD
+    return Stage(encoder=encoder, catalogue=stage.catalogue), _many_streams()
+
+
+@settings(max_examples=6, deadline=None)
+@given(batch=st.integers(1, 12), pushed=st.integers(1, 40), workers=st.integers(2, 4), gone=st.booleans())
+def test_any_number_of_workers_gives_the_same_outcomes_in_the_same_order(
+    recalled: tuple[Stage, list[Segment]], batch: int, pushed: int, workers: int, gone: bool
+) -> None:
+    """With the real tracker, alignment included, several threads tell to the bit what one tells, order and all."""
+    stage, segments = recalled
+
+    def outcomes(pipeline: Pipeline) -> list[Outcome]:
+        told: list[Outcome] = []
+        for first in range(0, len(segments), pushed):
+            told += pipeline.push(segments[first : first + pushed], now_s=float(first))
+            if gone and first <= len(segments) // 2 < first + pushed:
+                told += pipeline.remove_track(1)
+        return told + pipeline.finish()
+
+    alone = outcomes(stage.pipeline(batch=batch))
+    assert any(isinstance(outcome, HeardChunk) and outcome.step.changes for outcome in alone)
+    with stage.pipeline(batch=batch, workers=workers) as pipeline:
+        assert outcomes(pipeline) == alone
+        assert pipeline.streams == ()
+
+
+def test_an_error_while_a_stream_is_followed_comes_out_of_push(stage: Stage) -> None:
+    """What goes wrong in another thread is raised in the caller's, and the threads are gone behind the block."""
+    threads = set(threading.enumerate())
+
+    def fail(chunk: object) -> None:
+        raise RuntimeError("no memory left")
+
+    with stage.pipeline(batch=100, workers=2) as pipeline:
+        for number in range(6):
+            pipeline.push(cut(key(f"s{number}"), song(number, 21.0), last=False), now_s=0.0)
+        for lane in pipeline._lanes.going:
+            lane.memory.remember = fail  # type: ignore[method-assign]
+        with pytest.raises(RuntimeError, match="no memory left"):
+            pipeline.push((), now_s=math.inf)
+    assert set(threading.enumerate()) <= threads
 
 
 def test_a_batch_that_is_not_full_waits_for_its_deadline(stage: Stage) -> None:
@@ -193,7 +278,8 @@ def test_a_track_that_is_removed_takes_its_open_play_along(stage: Stage) -> None
     opened = changes(pipeline.push(cut(key(), song(1, 42.0), last=False)))
     removed = pipeline.remove_track(opened[0].track.track_key, reason="gone")
     assert [(change.status, change.reason) for change in changes([*removed])] == [("retracted", "gone")]
-    assert pipeline._followed[key()].account.state.plays == {}
+    (lane,) = pipeline._lanes.followed
+    assert lane.account.state.plays == {}
 
 
 def test_a_stream_outlives_the_frames_that_a_packed_peak_can_count(stage: Stage) -> None:
