@@ -31,7 +31,8 @@ def tonal_print(sketch_NF: NDArray[np.uint8]) -> NDArray[np.int8]:
     tonal_NCP = features(sketch_NF).tonal_NCP
     count, channels, pitches = tonal_NCP.shape
     steps_NCP = np.rint(tonal_NCP * np.float32(STEPS)).clip(-STEPS, STEPS)
-    return steps_NCP.astype(np.int8).reshape(count, channels * pitches)
+    print_NV: NDArray[np.int8] = steps_NCP.astype(np.int8).reshape(count, channels * pitches)
+    return print_NV
 
 
 def features_of(tonal_NV: NDArray[np.int8]) -> Features:

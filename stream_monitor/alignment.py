@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoder.tonal import FEATURE_HOP_SAMPLES, PITCH_CLASSES, Features, feature_of, features, sample_of
-from stream_monitor.local_alignment import best_path, best_score
+from stream_monitor.local_alignment import advance, best_path, followed, scoreboard
+from stream_monitor.similarity_band import Band, band_gain, blocks
 
 __all__ = ["Alignment", "AlignmentConfig", "Anchor", "Features", "Stretch", "align", "features", "strengths"]
-
-FloatNM = NDArray[np.float32]
 
 LOWEST_TEMPO: Final = 0.7
 HIGHEST_TEMPO: Final = 1.45
@@ -56,6 +55,8 @@ class AlignmentConfig:
     """Distance from the track's beginning or end at which nothing is left of it."""
     scan_rows: int = 2
     """Feature rows per row of the search over the twelve transpositions."""
+    least_strength: float = 2.0
+    """Below it nothing fits, and no path is looked for: other works reach 0 to 7, covers are told from 6."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,28 +132,29 @@ def align(
         config: Prices.
 
     Returns:
-        The best local alignment; None where nothing rises above the threshold at all. A result says where the best
-        place is, and `strength` how far to believe it.
+        The best local alignment; None where nothing fits (`least_strength`). A result says where the best place is,
+        and `strength` how far to believe it.
     """
     if len(stream.tonal_NCP) < 8 or len(track.tonal_NCP) < 8:
         return None
     score_12 = strengths(stream, track, anchor=anchor, config=config)
     best = int(np.argmax(score_12)) if transposition_semitones is None else transposition_semitones % PITCH_CLASSES
-    if score_12[best] <= 0.0:
+    strength = float(score_12[best] - np.sort(np.delete(score_12, best))[-_RIVALS:].mean())
+    if score_12[best] <= 0.0 or strength < config.least_strength:
         return None
-    others = np.delete(score_12, best)
-    gain_NM = _gain(stream.tonal_NCP, track.tonal_NCP, best)
-    limits = (*_band(stream, track, anchor, 1), *_edges(track, config))
+    band = _band(stream, track, anchor, 1)
+    gain = band_gain(stream.tonal_NCP, track.tonal_NCP, band, best)
+    limits = (gain.first_N, band.low_N, band.high_N, *_edges(track, config))
     prices = (config.floor, config.bend, config.jump, config.wait)
     threshold, path_P2 = config.threshold, np.empty((0, 2), np.int32)
     for _ in range(2):
-        _, path_P2 = best_path(gain_NM, *limits, threshold, *prices)
+        _, path_P2 = best_path(gain.gain_NW, *limits, threshold, *prices)
         if len(path_P2) < 2:
             return None
-        gain_P = gain_NM[path_P2[:, 0], path_P2[:, 1]]
+        gain_P = gain.of(path_P2)
         used = threshold
         threshold = float(np.clip(config.share * np.median(gain_P), config.lowest_threshold, config.highest_threshold))
-    matched_P = _matched(np.maximum(gain_P - np.float32(used), np.float32(config.floor)), config.turn)
+    matched_P = followed(np.maximum(gain_P - np.float32(used), np.float32(config.floor)), config.turn)
     stretches = _stretches(path_P2, matched_P, stream.first, track.first)
     if not stretches:
         return None
@@ -171,7 +173,7 @@ def align(
         transposition_semitones=(best + 6) % PITCH_CLASSES - 6,
         tempo_ratio=track_time / stream_time,
         score=float(score_12[best]),
-        strength=float(score_12[best] - np.sort(others)[-_RIVALS:].mean()),
+        strength=strength,
         similarity=float(gain_P[matched_P].mean()),
         stretches=tuple(stretches),
         gaps=gaps,
@@ -184,47 +186,30 @@ def strengths(
     """Scores [12] of the best path without jumps for each transposition of the stream, 0 to 11 semitones up."""
     step = config.scan_rows
     stream_NCP, track_NCP = stream.tonal_NCP[::step], track.tonal_NCP[::step]
-    low_N, high_N = _band(stream, track, anchor, step)
-    return np.array(
-        [
-            best_score(
-                _gain(stream_NCP, track_NCP, semitones), low_N, high_N, config.threshold, config.floor, config.bend
-            )
-            for semitones in range(PITCH_CLASSES)
-        ]
-    )
+    band = _band(stream, track, anchor, step)
+    total_S3C, gain_S2C, best_SM = scoreboard(PITCH_CLASSES, len(track_NCP), config.floor)
+    for block in blocks(stream_NCP, track_NCP, band, range(PITCH_CLASSES)):
+        advance(
+            block.gain_nSW, block.first_row, block.first_column, band.low_N, band.high_N,
+            config.threshold, config.floor, config.bend, total_S3C, gain_S2C, best_SM,
+        )  # fmt: skip
+    score_S: NDArray[np.float64] = best_SM.max(axis=1).astype(np.float64)
+    return score_S
 
 
-def _gain(stream_NCP: FloatNM, track_NCP: FloatNM, semitones: int) -> FloatNM:
-    """Similarities [n, m] of the stream moved down by `semitones`, less half the means of their row and column.
-
-    So a chord that all of the track is full of counts for little, and a key alone for nothing. One matrix product.
-    """
-    moved_NK = np.roll(stream_NCP, -semitones, axis=2).reshape(len(stream_NCP), -1)
-    track_MK = track_NCP.reshape(len(track_NCP), -1)
-    row_N1 = np.float32(-0.5) * (moved_NK @ track_MK.mean(axis=0))[:, None]
-    column_M1 = np.float32(-0.5) * (track_MK @ moved_NK.mean(axis=0))[:, None]
-    left_NK = np.concatenate((moved_NK, row_N1, np.ones_like(row_N1)), axis=1)
-    right_MK = np.concatenate((track_MK, np.ones_like(column_M1), column_M1), axis=1)
-    gain_NM: FloatNM = left_NK @ right_MK.T
-    return gain_NM
-
-
-def _band(
-    stream: Features, track: Features, anchor: Anchor | None, step: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """First and past-the-end track row of each stream row, both in steps of `step` feature rows."""
+def _band(stream: Features, track: Features, anchor: Anchor | None, step: int) -> Band:
+    """Where a path may go, in steps of `step` feature rows."""
     rows = -(-len(stream.tonal_NCP) // step)
     columns = -(-len(track.tonal_NCP) // step)
     if anchor is None:
-        return np.zeros(rows, np.int32), np.full(rows, columns, np.int32)
+        return Band(low_N=np.zeros(rows, np.int32), high_N=np.full(rows, columns, np.int32))
     distance_N = np.arange(rows) - (feature_of(anchor.stream_sample) - stream.first) / step
     centre = (feature_of(anchor.track_sample) - track.first) / step
     half = anchor.half_width_samples / FEATURE_HOP_SAMPLES / step
     slow_N, fast_N = distance_N * LOWEST_TEMPO, distance_N * HIGHEST_TEMPO
     low_N = np.floor(centre - half + np.minimum(slow_N, fast_N))
     high_N = np.ceil(centre + half + np.maximum(slow_N, fast_N)) + 1
-    return np.clip(low_N, 0, columns).astype(np.int32), np.clip(high_N, 0, columns).astype(np.int32)
+    return Band(low_N=np.clip(low_N, 0, columns).astype(np.int32), high_N=np.clip(high_N, 0, columns).astype(np.int32))
 
 
 def _edges(track: Features, config: AlignmentConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -238,22 +223,6 @@ def _edges(track: Features, config: AlignmentConfig) -> tuple[NDArray[np.float32
     entry_M = edge * np.clip(1.0 - (row_M - sounding[0]) / reach, 0.0, 1.0)
     exit_M = edge * np.clip(1.0 - (sounding[-1] - row_M) / reach, 0.0, 1.0)
     return entry_M.astype(np.float32), exit_M.astype(np.float32)
-
-
-def _matched(gain_P: NDArray[np.float32], turn: float) -> NDArray[np.bool_]:
-    """Which cells of a path follow the track: the likeliest two states along it, each change at the price `turn`."""
-    follows, leaves = 0.0, -turn
-    came_P2 = np.zeros((len(gain_P), 2), np.int8)
-    for p, gain in enumerate(gain_P):
-        came_P2[p, 0] = 0 if follows >= leaves - turn else 1
-        came_P2[p, 1] = 1 if leaves >= follows - turn else 0
-        follows, leaves = max(follows, leaves - turn) + float(gain), max(leaves, follows - turn)
-    matched_P = np.zeros(len(gain_P), np.bool_)
-    state = 0
-    for p in range(len(gain_P) - 1, -1, -1):
-        matched_P[p] = state == 0
-        state = int(came_P2[p, state])
-    return matched_P
 
 
 def _stretches(

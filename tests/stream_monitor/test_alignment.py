@@ -10,7 +10,7 @@ import pytest
 
 from encoder.grid import SAMPLE_RATE
 from encoder.sketch import sketch
-from stream_monitor.alignment import Anchor, Features, align, features
+from stream_monitor.alignment import AlignmentConfig, Anchor, Features, align, features, strengths
 from tests.stream_monitor import band
 
 TRACK_S = 60.0
@@ -121,3 +121,21 @@ def test_silence_and_scraps_have_no_place() -> None:
     """Nothing sounding, or less than two seconds, gives no alignment."""
     assert align(features(np.zeros((400, 84), np.uint8)), track(1)) is None
     assert align(heard(cover(1, beat_s=0.5, semitones=0)[:SAMPLE_RATE]), track(1)) is None
+
+
+def test_below_the_least_strength_nothing_fits() -> None:
+    """What another transposition explains nearly as well has no place, however high it scores."""
+    stream = heard(cover(1, beat_s=0.5, semitones=0)[: 20 * SAMPLE_RATE])
+    found = align(stream, track(1))
+    assert found is not None
+    assert align(stream, track(1), config=AlignmentConfig(least_strength=found.strength - 0.01)) is not None
+    assert align(stream, track(1), config=AlignmentConfig(least_strength=found.strength + 0.01)) is None
+
+
+def test_an_anchors_band_is_the_whole_where_it_is_wide() -> None:
+    """Cropping to a band changes no score: one that covers the track gives those of no anchor at all."""
+    stream = heard(cover(2, beat_s=0.45, semitones=4)[10 * SAMPLE_RATE : 40 * SAMPLE_RATE])
+    wide = Anchor(stream_sample=0, track_sample=0, half_width_samples=200 * SAMPLE_RATE)
+    np.testing.assert_allclose(strengths(stream, track(2), anchor=wide), strengths(stream, track(2)), atol=1e-3)
+    near = Anchor(stream_sample=0, track_sample=10 * SAMPLE_RATE, half_width_samples=2 * SAMPLE_RATE)
+    np.testing.assert_array_less(strengths(stream, track(2), anchor=near) - 1e-3, strengths(stream, track(2)))
