@@ -12,6 +12,35 @@ from numpy.typing import NDArray
 
 
 @njit(cache=True, nogil=True)
+def _vote(
+    stream_frame_n: NDArray[np.int64],
+    stream_bin_n: NDArray[np.int64],
+    track_frame_n: NDArray[np.int32],
+    bin_start_B: NDArray[np.int64],
+    ratio: float,
+    low_shift: int,
+    high_shift: int,
+    vote_O: NDArray[np.int16],
+) -> None:
+    """Counts the pairs of peaks that share a bin by their offset, `lowest_offset` at 0."""
+    vote_O[:] = 0
+    lowest = lowest_offset(stream_frame_n, ratio)
+    for n in range(len(stream_frame_n)):
+        vote = vote_O[-lowest - int(np.floor(stream_frame_n[n] * ratio + 0.5)) :]
+        for shift in range(low_shift, high_shift + 1):
+            b = stream_bin_n[n] - shift
+            if 0 <= b < len(bin_start_B) - 1:
+                for k in range(bin_start_B[b], bin_start_B[b + 1]):
+                    vote[np.uint32(track_frame_n[k])] += np.int16(1)
+
+
+@njit(cache=True, nogil=True)
+def lowest_offset(stream_frame_n: NDArray[np.int64], ratio: float) -> int:
+    """Of all offsets at which peaks can meet."""
+    return -int(stream_frame_n[-1] * ratio) - 2
+
+
+@njit(cache=True, nogil=True)
 def near_votes(
     stream_frame_n: NDArray[np.int64],
     stream_bin_n: NDArray[np.int64],
@@ -20,30 +49,18 @@ def near_votes(
     ratio: float,
     low_shift: int,
     high_shift: int,
-    lowest: int,
-    vote_O: NDArray[np.int32],
-) -> None:
-    """Counts, per offset from `lowest` on, the pairs of peaks that share a bin and lie within one frame of it.
+    last_frame: int,
+) -> NDArray[np.int16]:
+    """Per offset from `lowest_offset` on, the pairs of peaks that share a bin and lie within one frame of it.
 
     Track peaks are sorted by bin, then frame.
     """
-    vote_O[:] = 0
-    for n in range(len(stream_frame_n)):
-        place = stream_frame_n[n] * ratio
-        for shift in range(low_shift, high_shift + 1):
-            b = stream_bin_n[n] - shift
-            if b < 0 or b >= len(bin_start_B) - 1:
-                continue
-            for k in range(bin_start_B[b], bin_start_B[b + 1]):
-                offset = round(track_frame_n[k] - place) - lowest
-                if 0 <= offset < len(vote_O):
-                    vote_O[offset] += 1
-    before = np.int32(0)
-    for offset in range(len(vote_O)):
-        here = vote_O[offset]
-        after = vote_O[offset + 1] if offset + 1 < len(vote_O) else np.int32(0)
-        vote_O[offset] = before + here + after
-        before = here
+    vote_O = np.zeros(last_frame - lowest_offset(stream_frame_n, ratio) + 4, np.int16)
+    _vote(stream_frame_n, stream_bin_n, track_frame_n, bin_start_B, ratio, low_shift, high_shift, vote_O)
+    near_O = vote_O.copy()
+    near_O[1:] += vote_O[:-1]
+    near_O[:-1] += vote_O[1:]
+    return near_O
 
 
 @njit(cache=True, nogil=True)
@@ -56,19 +73,26 @@ def most_votes(
     shift_L2: NDArray[np.int64],
     last_frame: int,
 ) -> tuple[int, int, int]:
-    """Line, offset and votes of the best line; the first of equals, and -1 where there is none."""
+    """Line, offset and votes (as of `near_votes`) of the best line; the first of equals, and -1 where there is none."""
     best, best_offset, best_votes = -1, 0, -1
-    vote_O = np.zeros(last_frame + int(stream_frame_n[-1] * ratio_L.max()) + 6, np.int32)
+    all_O = np.zeros(last_frame - lowest_offset(stream_frame_n, ratio_L.max()) + 4, np.int16)
     for line in range(len(ratio_L)):
-        lowest = -int(stream_frame_n[-1] * ratio_L[line]) - 2
-        near_O = vote_O[: last_frame - lowest + 4]
-        near_votes(
+        lowest = lowest_offset(stream_frame_n, ratio_L[line])
+        vote_O = all_O[: last_frame - lowest + 4]
+        _vote(
             stream_frame_n, stream_bin_n, track_frame_n, bin_start_B,
-            ratio_L[line], shift_L2[line, 0], shift_L2[line, 1], lowest, near_O,
+            ratio_L[line], shift_L2[line, 0], shift_L2[line, 1], vote_O,
         )  # fmt: skip
-        offset = int(np.argmax(near_O))
-        if near_O[offset] > best_votes:
-            best, best_offset, best_votes = line, offset + lowest, near_O[offset]
+        # Offsets at both ends get no votes: three slices are three neighbours, in a loop without branches.
+        before_O, here_O, after_O = vote_O[:-2], vote_O[1:-1], vote_O[2:]
+        most = np.int16(0)
+        for place in range(len(here_O)):
+            most = max(most, np.int16(before_O[place] + here_O[place] + after_O[place]))
+        if most > best_votes:
+            for place in range(len(here_O)):
+                if before_O[place] + here_O[place] + after_O[place] == most:
+                    best, best_offset, best_votes = line, place + 1 + lowest, int(most)
+                    break
     return best, best_offset, best_votes
 
 
