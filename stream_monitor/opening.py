@@ -25,7 +25,7 @@ BEGINNING_POSITIONS = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
-    """A closed play: its track's chunks up to `through_chunk` are used up."""
+    """A closed play: its track's chunks up to `through_chunk` are used up, its first one in any case."""
 
     track_key: int
     through_chunk: int

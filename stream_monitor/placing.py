@@ -17,6 +17,25 @@ from stream_monitor.tracker_config import TrackerConfig, samples
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """The best line through a play's track from before its start up to now, wherever it lies; answers two questions."""
+
+    start_sample: int
+    """Where the stretch that was aligned begins."""
+    found: Verification | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """A play with its end."""
+
+    play: OpenPlay
+    end_sample: int
+    line: Verification | None
+    """The alignment that placed the end; None where chunks did."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Placing:
     """Asks the verifier about plays."""
 
@@ -54,14 +73,20 @@ class Placing:
         place = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
         return self._taken(play, verification).carried(place)
 
-    def one_line(self, play: OpenPlay, now_sample: int, origin_sample: int) -> OpenPlay | None:
+    def look(self, play: OpenPlay, now_sample: int, origin_sample: int) -> Look:
+        """Aligns the whole play, for `one_line` and, where that says no, for `end`."""
+        start = max(play.earliest_sample, play.start_sample - samples(self.config.carry_s))
+        found = self._verify(play, start, now_sample, origin_sample, anchored=False)
+        return Look(start_sample=start, found=found)
+
+    def one_line(self, play: OpenPlay, look: Look, now_sample: int, origin_sample: int) -> OpenPlay | None:
         """The play, if one line through the track explains it from its start up to now; else None.
 
         Songs repeat their sections, so chunks (and an alignment that looks only near them) may have followed a repeat;
         what then looks like the track beginning again is the same play. Two plays in a row are never one line.
         """
         carry = samples(self.config.carry_s)
-        start, found = self._whole(play, now_sample, origin_sample)
+        start, found = look.start_sample, look.found
         remembered = now_sample - samples(self.config.verify_s)
         if (
             found is None
@@ -82,14 +107,14 @@ class Placing:
             return play
         return self._taken(play, verification)
 
-    def end(self, play: OpenPlay, now_sample: int, origin_sample: int) -> tuple[OpenPlay, int]:
-        """The play and its end, aligned where alignment and chunks agree.
+    def end(self, play: OpenPlay, look: Look | None, now_sample: int, origin_sample: int) -> Ended:
+        """The play and its end, aligned where alignment and chunks agree; looks at the whole play if nobody did.
 
         Where the newest stretch follows the track nowhere, although the play was well aligned before, chunks supported
         it by chance, and the stretches before are looked at.
         """
         rough = min(rough_end(play.trail), now_sample)
-        as_one = self._as_one(play, rough, now_sample, origin_sample)
+        as_one = self._as_one(play, look or self.look(play, now_sample, origin_sample), rough, origin_sample)
         if as_one is not None:
             return as_one
         whole, quarter = samples(self.config.verify_s), samples(self.config.verify_s) // 4
@@ -102,19 +127,30 @@ class Placing:
                 play = self._taken(play, verification)
                 if start <= play.start_sample:
                     play = self._started(play, verification, start, origin_sample)
-                ended = Place(stream_sample=verification.stream_end_sample, track_sample=verification.track_end_sample)
-                return replace(play, end_place=ended), ended.stream_sample
+                return _ended(play, verification)
             if start <= play.start_sample or not aligned_before:
                 break
-        return play, rough
+        return Ended(play=play, end_sample=rough, line=None)
 
-    def _as_one(self, play: OpenPlay, rough: int, now_sample: int, origin_sample: int) -> tuple[OpenPlay, int] | None:
+    def ended_by(self, play: OpenPlay, line: Verification) -> Ended:
+        """The play, ended where a line ends."""
+        return _ended(self._taken(play, line), line)
+
+    def line(
+        self, play: OpenPlay, known: Verification, start_sample: int, now_sample: int, origin_sample: int
+    ) -> Verification | None:
+        """The line through the play's track that `known` is a part of, since a sample shortly before `start_sample`."""
+        place = Place(stream_sample=known.stream_start_sample, track_sample=known.track_start_sample)
+        start = max(play.earliest_sample, start_sample - samples(self.config.verify_lead_s))
+        return self._verify(replace(play, anchor=place), start, now_sample, origin_sample)
+
+    def _as_one(self, play: OpenPlay, look: Look, rough: int, origin_sample: int) -> Ended | None:
         """The play and its end from one line through the track, where a strong one runs from start to end.
 
         What was aligned while the play was young may lie on a repeat of its section; the whole play lies on one place.
         """
         reach = samples(self.config.boundary_s)
-        start, found = self._whole(play, now_sample, origin_sample)
+        found = look.found
         if (
             found is None
             or found.strength < max(self.config.boundary_strength, play.strength)
@@ -122,14 +158,7 @@ class Placing:
             or found.stream_end_sample < rough - reach
         ):
             return None
-        play = self._started(self._taken(play, found), found, start, origin_sample)
-        ended = Place(stream_sample=found.stream_end_sample, track_sample=found.track_end_sample)
-        return replace(play, end_place=ended), ended.stream_sample
-
-    def _whole(self, play: OpenPlay, now_sample: int, origin_sample: int) -> tuple[int, Verification | None]:
-        """Where the look at the whole play begins, and the best line through the track since then, wherever it lies."""
-        start = max(play.earliest_sample, play.start_sample - samples(self.config.carry_s))
-        return start, self._verify(play, start, now_sample, origin_sample, anchored=False)
+        return _ended(self._started(self._taken(play, found), found, look.start_sample, origin_sample), found)
 
     def _taken(self, play: OpenPlay, verification: Verification) -> OpenPlay:
         """The play with what the alignment says, gaps only where it is strong."""
@@ -172,3 +201,19 @@ class Placing:
         if cut or not self._believed(aligned - play.start_sample, verification):
             return play
         return replace(play, start_sample=aligned, track_start_sample=verification.track_start_sample)
+
+
+def fault(ended: Ended, confidence: float, enough: float, config: TrackerConfig) -> str | None:
+    """Why a play with this end was nothing; None for a good one, whose confidence is `enough` at least."""
+    play = ended.play
+    proven = play.recording >= config.recording_significance or play.strength >= config.boundary_strength
+    if ended.end_sample - play.start_sample < samples(config.min_play_s):
+        return f"shorter than {config.min_play_s:g} s"
+    if play.supporting < config.min_chunks and not proven:
+        return f"only {play.supporting} chunk supported it"
+    return f"confidence ended at {confidence:.3f}" if confidence < enough else None
+
+
+def _ended(play: OpenPlay, line: Verification) -> Ended:
+    place = Place(stream_sample=line.stream_end_sample, track_sample=line.track_end_sample)
+    return Ended(play=replace(play, end_place=place), end_sample=place.stream_sample, line=line)

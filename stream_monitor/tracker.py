@@ -12,10 +12,11 @@ from dataclasses import replace
 
 from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import Candidate, ChunkEvidence, Verifier
-from stream_monitor.open_play import OpenPlay
+from stream_monitor.open_play import Jump, OpenPlay
 from stream_monitor.opening import Opening, Told
-from stream_monitor.placing import Placing
+from stream_monitor.placing import Ended, Look, Placing, fault
 from stream_monitor.plays import Decision, PlayedTrack, Status, TrackerStep
+from stream_monitor.repeats import Heard, Repeats, chunk_before
 from stream_monitor.rivals import judge, margin
 from stream_monitor.segments import StreamKey
 from stream_monitor.tracker_config import TrackerConfig, samples
@@ -55,6 +56,7 @@ class Tracker:
         self._floor = floor
         self._state = TrackerState(stream=stream)
         self._placing = Placing(verifier=verifier, config=self.config)
+        self._repeats = Repeats(placing=self._placing, config=self.config)
         self._opening = Opening(
             placing=self._placing, calibration=self.calibration, config=self.config, track=self._track, floor=floor
         )
@@ -169,17 +171,19 @@ class Tracker:
             confidence = self.calibration.confidence(play.features)
             silent = step.now_sample - play.last_support.end_sample
             if kind == "again":
-                same = self._placing.one_line(play, step.now_sample, self._state.origin_sample)
+                look = self._placing.look(play, step.now_sample, self._state.origin_sample)
+                same = self._placing.one_line(play, look, step.now_sample, self._state.origin_sample)
                 if same is None:
-                    self._close(play, step, "the track begins again")
+                    self._close(play, step, "the track begins again", look)
                 else:
                     going.append(same)
             elif kind == "none" and silent >= samples(self.config.max_gap_s):
-                carried = self._placing.carried(
-                    play, step.now_sample, self._state.origin_sample
-                ) or self._placing.one_line(play, step.now_sample, self._state.origin_sample)
+                carried, look = self._placing.carried(play, step.now_sample, self._state.origin_sample), None
                 if carried is None:
-                    self._close(play, step, "no evidence for longer than a permitted gap")
+                    look = self._placing.look(play, step.now_sample, self._state.origin_sample)
+                    carried = self._placing.one_line(play, look, step.now_sample, self._state.origin_sample)
+                if carried is None:
+                    self._close(play, step, "no evidence for longer than a permitted gap", look)
                 else:
                     going.append(carried)
             elif confidence < self.calibration.close_confidence:
@@ -205,15 +209,7 @@ class Tracker:
             stronger = [key for key, verdict in verdicts.items() if verdict == "weaker"]
             if stronger:
                 reason = f"weaker than the open play of track {stronger[0]} over the same stretch"
-                step.decisions.append(
-                    Decision(
-                        track_key=proposal.track.track_key,
-                        outcome="rejected",
-                        reason=reason,
-                        confidence=confidence,
-                        features=proposal.features,
-                    )
-                )
+                step.reject(proposal, reason, confidence)
                 continue
             going = []
             for play in plays:
@@ -249,22 +245,34 @@ class Tracker:
             told.append(play)
         return told
 
-    def _close(self, play: OpenPlay, step: Step, reason: str) -> None:
-        """Ends a play: final, or retracted where it was nothing."""
-        play, end = self._placing.end(play, step.now_sample, self._state.origin_sample)
-        confidence = self.calibration.confidence(play.features)
-        proven = play.recording >= self.config.recording_significance or play.strength >= self.config.boundary_strength
-        lone = play.supporting < self.config.min_chunks and not proven
-        if end - play.start_sample < samples(self.config.min_play_s):
-            self._say(play, step, "retracted", f"shorter than {self.config.min_play_s:g} s", end)
-        elif lone:
-            self._say(play, step, "retracted", f"only {play.supporting} chunk supported it", end)
-        elif confidence < self.calibration.close_confidence:
-            self._say(play, step, "retracted", f"confidence ended at {confidence:.3f}", end)
-        else:
+    def _close(self, play: OpenPlay, step: Step, reason: str, look: Look | None = None) -> None:
+        """Ends a play, and tells the plays after it that chunks took for the same one."""
+        state = self._state
+        heard = Heard(stream=state.stream, origin_sample=state.origin_sample, now_sample=step.now_sample)
+        first, *others = self._repeats.parts(play, look, heard)
+        self._end(first, step, "the track begins again" if others else reason, play.jump)
+        for part in others:
+            confidence = self.calibration.confidence(part.play.features)
+            wrong = fault(part, confidence, self.calibration.open_confidence, self.config)
+            if wrong is not None:
+                step.reject(part.play, f"the track began again, but {wrong}", confidence)
+                continue
+            opened = self._say(part.play, step, "provisional", "the track began again", part.end_sample)
+            again = "the track begins again" if part is not others[-1] else reason
+            self._end(replace(part, play=opened), step, again, play.jump)
+
+    def _end(self, ended: Ended, step: Step, reason: str, jump: Jump | None) -> None:
+        """The last revision of a play: final, or retracted where it was nothing."""
+        play, end = ended.play, ended.end_sample
+        through = jump.first_chunk - 1 if jump else step.chunk
+        wrong = fault(ended, self.calibration.confidence(play.features), self.calibration.close_confidence, self.config)
+        if wrong is None:
             self._say(play, step, "final", reason, end)
-        through = play.jump.first_chunk - 1 if play.jump else step.chunk
-        self._remember(play, through, end)
+            own = play.first_chunk if play.stream == self._state.stream else -1
+            self._remember(play, max(own, min(through, chunk_before(end - self._state.origin_sample))), end)
+        else:
+            self._say(play, step, "retracted", wrong, end)
+            self._remember(play, through, end)
 
     def _retract(self, play: OpenPlay, step: Step, reason: str) -> None:
         self._say(play, step, "retracted", reason, play.last_support.end_sample)

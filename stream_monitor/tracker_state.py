@@ -31,5 +31,16 @@ class Step:
     changes: list[PlayChange] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
 
+    def reject(self, play: OpenPlay, reason: str, confidence: float) -> None:
+        """Notes a play that could have opened and did not."""
+        decision = Decision(
+            track_key=play.track.track_key,
+            outcome="rejected",
+            reason=reason,
+            confidence=confidence,
+            features=play.features,
+        )
+        self.decisions.append(decision)
+
     def done(self) -> TrackerStep:
         return TrackerStep(changes=tuple(self.changes), decisions=tuple(self.decisions))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoder.grid import SAMPLE_RATE
@@ -225,18 +224,16 @@ def test_every_decision_has_a_reason() -> None:
 
 
 timelines = st.lists(
-    st.tuples(st.integers(0, 79), st.integers(45, 110), st.sampled_from([0, 0, 12, 40, 75])), min_size=1, max_size=4
+    st.tuples(st.integers(0, 79), st.integers(30, 110), st.sampled_from([0, 0, 12, 40, 75])), min_size=1, max_size=4
 )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None)
 @given(timeline=timelines, lead=st.integers(0, 60), restarts=st.frozensets(st.integers(0, 50), max_size=3))
 def test_plays_are_the_timeline_whatever_the_restarts(
     timeline: list[tuple[int, int, int]], lead: int, restarts: frozenset[int]
 ) -> None:
     """Any programme of recordings gives just its plays within 5 s, and restarts from snapshots change nothing."""
-    # Known limit: a recording under 60 s that begins again at once is told as one play.
-    assume(not any(a[0] == b[0] and a[1] < 60 and a[2] == 0 for a, b in pairwise(timeline)))
     aired, now = [], lead
     for work, length, pause in timeline:
         aired.append(_recording(work, now, length))
