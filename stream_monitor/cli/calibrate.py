@@ -3,7 +3,7 @@
 stream-monitor calibrate world --part validation --output runs/validation
 stream-monitor calibrate fit --world runs/validation --output encoder/weights/default/calibration.json
 stream-monitor calibrate world --part test --output runs/test
-stream-monitor calibrate check --world runs/test --output benchmarks/results/trial.json
+stream-monitor calibrate check --world runs/test --world runs/test-5000 --output benchmarks/results/trial.json
 """
 
 from __future__ import annotations
@@ -88,30 +88,43 @@ def fit(folder: Path, weights: Path | None, per_hour: float, workers: int, outpu
 
 
 @calibrate.command()
-@click.option("--world", "folder", type=FOLDER, required=True)
+@click.option("--world", "folders", type=FOLDER, required=True, multiple=True, help="A trial; may be given repeatedly.")
 @click.option("--weights", type=FOLDER, help="The encoder; the default one if absent.")
-@click.option("--hours", type=float, help="Only the first so many hours.")
+@click.option("--hours", type=float, help="Only the first so many hours of each trial.")
 @click.option("--workers", default=2, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON; a PNG beside it.")
-def check(folder: Path, weights: Path | None, hours: float | None, workers: int, output: Path) -> None:
-    """Runs the monitor over a trial with the weights' own calibration and says how it did."""
+def check(folders: tuple[Path, ...], weights: Path | None, hours: float | None, workers: int, output: Path) -> None:
+    """Runs the monitor over trials with the weights' own calibration and says how it did, for each and together."""
     from stream_monitor.cli.loading import load_encoder
     from stream_monitor.confidence import Calibration
-    from stream_monitor.trial.picture import draw_reliability
-    from stream_monitor.trial.verdict import judge
+    from stream_monitor.trial.picture import curves, draw_reliability
+    from stream_monitor.trial.verdict import judge, trust
 
-    trial = _opened(folder, weights, workers)
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise click.UsageError("the same --world twice would count its plays twice")
+    # All of them before hours of listening: a folder without a trial is found out at once.
+    trials = [_opened(folder, weights, workers) for folder in folders]
     encoder = load_encoder(weights)
     calibration = Calibration.of_encoder(encoder.calibration)
-    told = judge(_hear(trial, calibration, hours=hours), calibration.open_confidence)
-    told |= {
-        "world": json.loads((folder / "world.json").read_text(encoding="utf-8")),
-        "tracks": trial.tracks,
-        "encoder": encoder.fingerprint,
-    }
-    _write(output, told)
-    draw_reliability({f"{told['tracks']} tracks": told["reliability"]}, output.with_suffix(".png"))
-    click.echo(json.dumps({name: told[name] for name in ("strange", "all", "found", "ece", "right_share")}, indent=2))
+    everything: list[Hearing] = []
+    worlds: list[dict[str, Any]] = []
+    for trial in trials:
+        hearings = _hear(trial, calibration, hours=hours)
+        everything += hearings
+        told = judge(hearings, calibration.open_confidence)
+        told |= {
+            "world": json.loads((trial.folder / "world.json").read_text(encoding="utf-8")),
+            "tracks": trial.tracks,
+            "encoder": encoder.fingerprint,
+        }
+        worlds.append(told)
+        shown = ("tracks", "strange", "all", "found", "plays", "ece", "right_share")
+        click.echo(json.dumps({name: told[name] for name in shown}, indent=2))
+    pooled = trust(everything)
+    _write(output, {"worlds": worlds, "pooled": pooled})
+    draw_reliability(curves(worlds, pooled), output.with_suffix(".png"))
+    if len(worlds) > 1:
+        click.echo(json.dumps({"pooled": {name: pooled[name] for name in ("plays", "ece", "right_share")}}, indent=2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,7 +218,8 @@ def _with(trial: Trial, matcher: MatcherConfig, tracker: TrackerConfig) -> Trial
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:
+    from index.atomic import write_atomic
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    write_atomic(path, lambda file: file.write(text.encode()))

@@ -7,6 +7,21 @@ from pathlib import Path
 from typing import Any
 
 
+def curves(worlds: Sequence[Mapping[str, Any]], pooled: Mapping[str, Any]) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """The reliability curves of trials, named by the size of their catalogue, and the one over all of them.
+
+    Args:
+        worlds: What `verdict.judge` says of each trial, with its number of "tracks".
+        pooled: What `verdict.trust` says of all of them.
+    """
+    named: dict[str, Sequence[Mapping[str, Any]]] = {}
+    for world in worlds:
+        name = f"{world['tracks']} tracks"
+        same = sum(known.startswith(name) for known in named)
+        named[f"{name}, trial {same + 1}" if same else name] = world["reliability"]
+    return {**named, "all": pooled["reliability"]} if len(worlds) > 1 else named
+
+
 def draw_reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]], path: Path) -> None:
     """Confidence against the share of plays that were right, one line for each named curve."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -25,16 +25,7 @@ def judge(hearings: Sequence[Hearing], threshold: float) -> dict[str, Any]:
     """
     strange = [hearing for hearing in hearings if not hearing.truth]
     mixed = [hearing for hearing in hearings if hearing.truth]
-    all_false, confidences, rights = [], [], []
-    for hearing in hearings:
-        for play in hearing.appearances():
-            right = _really_there(play, hearing.truth)
-            confidences.append(play.confidence or 0.0)
-            rights.append(right)
-            if not right:
-                all_false.append(play.confidence or 0.0)
     false = [play.confidence or 1.0 for hearing in strange for play in hearing.appearances()]
-    curve = reliability(confidences, rights) if confidences else ()
     return {
         "threshold": threshold,
         "strange": {
@@ -43,14 +34,38 @@ def judge(hearings: Sequence[Hearing], threshold: float) -> dict[str, Any]:
         }
         if strange
         else None,
-        "all": {"false_plays": len(all_false), "hours": round(_hours(hearings), 2)},
+        "all": {
+            "false_plays": sum(not _really_there(play, hearing.truth) for hearing, play in _plays(hearings)),
+            "hours": round(_hours(hearings), 2),
+        },
         "found": {how: _found(mixed, how) for how in ("recording", "version")},
         "right_of_true_and_extra": _rate(mixed),
+        **trust(hearings),
+    }
+
+
+def trust(hearings: Sequence[Hearing]) -> dict[str, Any]:
+    """What the confidence is worth over all plays of one trial, or of several ones together.
+
+    Args:
+        hearings: Run with the calibration that is judged.
+
+    Returns:
+        plays, right_share (None without plays), ece and the reliability curve.
+    """
+    confidences = [play.confidence or 0.0 for _, play in _plays(hearings)]
+    rights = [_really_there(play, hearing.truth) for hearing, play in _plays(hearings)]
+    curve = reliability(confidences, rights) if confidences else ()
+    return {
         "plays": len(confidences),
         "right_share": float(np.mean(rights)) if rights else None,
         "ece": expected_calibration_error(curve),
         "reliability": [asdict(part) for part in curve],
     }
+
+
+def _plays(hearings: Sequence[Hearing]) -> list[tuple[Hearing, Appearance]]:
+    return [(hearing, play) for hearing in hearings for play in hearing.appearances()]
 
 
 def _hours(hearings: Sequence[Hearing]) -> float:
