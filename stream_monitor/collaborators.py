@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.protocol import Index
-from stream_monitor.chunker import Chunk
+from stream_monitor.chunk import Chunk
 from stream_monitor.evidence import ChunkEvidence, Verifier
 from stream_monitor.plays import TrackerStep
 from stream_monitor.segments import StreamKey

@@ -19,7 +19,8 @@ import numpy.typing as npt
 from encoder.grid import MIN_SAMPLES, SAMPLE_RATE
 from encoder.tonal_print import tonal_print
 from index.track import NewTrack
-from stream_monitor.chunker import BlockRequest, Chunk, Chunker
+from stream_monitor.chunk import BlockRequest, Chunk
+from stream_monitor.chunker import Chunker
 from stream_monitor.collaborators import EncoderLike
 from stream_monitor.decode_ahead import DecodeAhead, FileEnd
 from stream_monitor.errors import InputError, SilentInputError, TooShortError

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stream_monitor.accounting import State, StreamAccount, StreamStatus
-from stream_monitor.chunker import Chunk, Chunker, ChunkerCounts
+from stream_monitor.chunk import Chunk
+from stream_monitor.chunker import Chunker
+from stream_monitor.chunker_state import ChunkerCounts
 from stream_monitor.collaborators import StreamMemory, TrackerLike
 from stream_monitor.evidence import ChunkEvidence
 from stream_monitor.plays import TrackerStep

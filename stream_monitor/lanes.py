@@ -10,7 +10,8 @@ import structlog
 
 from encoder.grid import SAMPLE_RATE
 from stream_monitor.accounting import AccountingConfig, StreamAccount, epoch_samples
-from stream_monitor.chunker import BlockRequest, Chunker, ChunkerConfig
+from stream_monitor.chunk import BlockRequest
+from stream_monitor.chunker import Chunker, ChunkerConfig
 from stream_monitor.collaborators import Repertoire
 from stream_monitor.lane import Ending, Lane
 from stream_monitor.segments import Segment, StreamKey

@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from encoder.grid import BINS, BLOCK_FRAMES
 from stream_monitor.accounting import AccountingConfig, State
 from stream_monitor.batcher import Batcher, BatcherConfig
-from stream_monitor.chunker import BlockRequest, ChunkerConfig, Frames
+from stream_monitor.chunk import BlockRequest, Frames
+from stream_monitor.chunker import ChunkerConfig
 from stream_monitor.collaborators import EncoderLike, Repertoire
 from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import ChunkEvidence, EmbeddedChunk

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid5
 
 from stream_monitor.accounting import StreamStatus
-from stream_monitor.chunker import ChunkerCounts
+from stream_monitor.chunker_state import ChunkerCounts
 from stream_monitor.event_types import EVENT_NAMESPACE, STATUS_TYPE
 from stream_monitor.events import Versions, rfc3339, seconds, source, wall_clock
 

@@ -20,7 +20,7 @@ from encoder.grid import BINS, HOP, SAMPLE_RATE
 from encoder.sketch import SKETCH_FRAMES, SketchRows
 from encoder.tonal_print import features_of
 from stream_monitor.alignment import Alignment, Anchor, Features, align, features
-from stream_monitor.chunker import Chunk
+from stream_monitor.chunk import Chunk
 from stream_monitor.evidence import Verification
 from stream_monitor.hidden_edges import with_hidden_edges
 from stream_monitor.recording import RecordingMatch, same_recording

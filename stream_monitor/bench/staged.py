@@ -15,7 +15,7 @@ import numpy.typing as npt
 from index.protocol import Index, Neighbours, SimilarityTable
 from stream_monitor.bench.stopwatch import Stopwatch
 from stream_monitor.bench.workbench import Workbench
-from stream_monitor.chunker import BlockRequest, Frames
+from stream_monitor.chunk import BlockRequest, Frames
 from stream_monitor.collaborators import Repertoire, StreamMemory, TrackerLike
 from stream_monitor.evidence import ChunkEvidence, EmbeddedChunk
 from stream_monitor.lane import Lane, Outcome, Ready

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from encoder.tonal_print import tonal_print
 from index.catalogue import Catalogue
 from index.track import NewTrack
-from stream_monitor.chunker import Chunk, Chunker
+from stream_monitor.chunk import Chunk
+from stream_monitor.chunker import Chunker
 from stream_monitor.repertoire import CatalogueRepertoire
 from stream_monitor.segments import SEGMENT_SAMPLES, Segment, StreamKey
 from tests.fakes.band import song

@@ -14,7 +14,7 @@ from jsonschema import ValidationError, validate
 
 from encoder.grid import CHUNK_HOP_SAMPLES, SAMPLE_RATE
 from stream_monitor.accounting import AccountingConfig, StreamAccount
-from stream_monitor.chunker import ChunkerCounts
+from stream_monitor.chunker_state import ChunkerCounts
 from stream_monitor.events import Versions, status_schema
 from stream_monitor.level import CELL_SAMPLES, CELLS, BlockLevel
 from stream_monitor.plays import PlayChange, PlayedTrack, Status

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from encoder import grid
 from encoder.peaks import peaks
 from encoder.sketch import sketch
-from stream_monitor.chunker import BlockRequest, Chunk, Chunker
+from stream_monitor.chunk import BlockRequest, Chunk
+from stream_monitor.chunker import Chunker
 from stream_monitor.segments import Segment, StreamKey
 
 SUPPORT = 3000

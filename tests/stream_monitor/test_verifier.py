@@ -10,7 +10,8 @@ import pytest
 from encoder.grid import SAMPLE_RATE
 from encoder.sketch import SketchRows
 from index.track import NewTrack
-from stream_monitor.chunker import Chunk, Chunker
+from stream_monitor.chunk import Chunk
+from stream_monitor.chunker import Chunker
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.verifier import SketchVerifier, TrackPrints, VerifierConfig
 from tests.fakes.band import song
