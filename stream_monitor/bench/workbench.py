@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from encoder.model import Encoder
 from index.catalogue import Catalogue
+from stream_monitor.assembly import assemble
 from stream_monitor.bench.drawn import catalogue_folder
 from stream_monitor.bench.plan import BenchPlan
 from stream_monitor.clock import SystemClock
 from stream_monitor.config import Config
-from stream_monitor.events import Versions
 from stream_monitor.publisher import Publisher
 from stream_monitor.repertoire import CatalogueRepertoire
 from stream_monitor.sink import FileSink
@@ -46,25 +45,14 @@ def workbench(plan: BenchPlan, events: Path, *, tracks: int | None = None) -> It
     with Catalogue.open(folder, encoder_fingerprint=encoder.fingerprint) as catalogue:
         sink = FileSink(events)
         try:
-            repertoire = CatalogueRepertoire(
-                catalogue,
-                calibration=encoder.calibration,
-                floor=config.pipeline.matcher.loose_score,
-                config=config.plays,
-            )
-            versions = Versions(
-                software=version("stream-monitor"),
-                encoder=encoder.fingerprint,
-                catalogue=catalogue.version,
-                config=config.version,
-            )
+            assembly = assemble(encoder, catalogue, config)
             len(catalogue.index)  # made when it is first asked for
             yield Workbench(
                 encoder=encoder,
                 catalogue=catalogue,
-                repertoire=repertoire,
+                repertoire=assembly.repertoire,
                 config=config,
-                publisher=Publisher(sink, versions=versions, clock=SystemClock()),
+                publisher=Publisher(sink, versions=assembly.versions, clock=SystemClock()),
             )
         finally:
             sink.close()

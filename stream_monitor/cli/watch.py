@@ -86,8 +86,6 @@ def _run(
     config: Config,
 ) -> MonitorResult:
     """Opens what is needed, in the order in which mistakes are cheapest to find, and watches."""
-    from importlib.metadata import version
-
     from stream_monitor.cli.threads import share_cores
 
     share_cores(config.encoder.threads)  # before torch is loaded
@@ -96,13 +94,12 @@ def _run(
 
     from encoder.model import Encoder
     from index.catalogue import Catalogue
+    from stream_monitor.assembly import assemble
     from stream_monitor.clock import SystemClock
-    from stream_monitor.events import Versions
     from stream_monitor.monitor import Monitor
     from stream_monitor.pipeline import Pipeline
     from stream_monitor.publisher import Publisher
     from stream_monitor.reading import read_segments
-    from stream_monitor.repertoire import CatalogueRepertoire
     from stream_monitor.sink import FileSink, StdoutSink
     from stream_monitor.stopping import Stop
 
@@ -124,28 +121,17 @@ def _run(
         )
         sink = FileSink(events) if events else StdoutSink()
         stack.callback(sink.close)
-        repertoire = CatalogueRepertoire(
-            catalogue,
-            calibration=encoder.calibration,
-            floor=config.pipeline.matcher.loose_score,
-            config=config.plays,
-        )
-        versions = Versions(
-            software=version("stream-monitor"),
-            encoder=encoder.fingerprint,
-            catalogue=catalogue.version,
-            config=f"{config.version}-{repertoire.calibration.label}",
-        )
+        assembly = assemble(encoder, catalogue, config)
         table = stack.enter_context(_table(clock)) if sys.stderr.isatty() else None
         monitor = Monitor(
-            Pipeline(encoder, repertoire, config.pipeline),
-            Publisher(sink, versions=versions, clock=clock, files_start=start_time),
+            Pipeline(encoder, assembly.repertoire, config.pipeline),
+            Publisher(sink, versions=assembly.versions, clock=clock, files_start=start_time),
             lambda source: read_segments(source, stop=stop, policy=config.reconnect),
             config=config.monitor,
             stop=stop,
             clock=clock,
             observers=[table] if table else [],
-            catalogue=repertoire,
+            catalogue=assembly.repertoire,
         )
         # Before this, Ctrl-C just ends the process: nothing is open yet.
         interrupted = stack.enter_context(_interruption())
