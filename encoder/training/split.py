@@ -62,7 +62,20 @@ def part_of(work_id: str) -> str:
     Raises:
         TrainingDataError: If the work is not in the split.
     """
+    return _assignment(work_id).part
+
+
+def group_of(work_id: str) -> str:
+    """Name that all works with this one's melody share: one tune may stand in several books.
+
+    Raises:
+        TrainingDataError: If the work is not in the split.
+    """
+    return _assignment(work_id).group
+
+
+def _assignment(work_id: str) -> Assignment:
     assignment = load_split().get(work_id)
     if assignment is None:
         raise TrainingDataError(f"work {work_id!r} is in no part of the split")
-    return assignment.part
+    return assignment

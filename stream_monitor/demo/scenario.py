@@ -21,6 +21,7 @@ from encoder.training.jingle import jingle
 from encoder.training.notes import Song
 from encoder.training.render import render
 from encoder.training.speech import speech
+from encoder.training.split import group_of
 from stream_monitor.demo.scoring import Appearance
 from stream_monitor.demo.stations import Audio, Item, assemble
 
@@ -107,7 +108,8 @@ def _choose(config: ScenarioConfig, rng: np.random.Generator) -> tuple[list[Song
         songs = [song for song in load_songs(sources, part="demo") if SHORTEST_S <= song.duration_s <= LONGEST_S]
         pools.append([songs[i] for i in rng.permutation(len(songs))])
     # Books hold settings of one tune under one title, which are not told apart by ear either.
-    mixed = list({song.title.lower(): song for pair in zip(*pools, strict=False) for song in pair}.values())
+    titled = {song.title.lower(): song for pair in zip(*pools, strict=False) for song in pair}
+    mixed = list({group_of(song.work_id): song for song in titled.values()}.values())
     if len(mixed) < config.tracks + config.stations:
         raise ValueError(f"the demo has {len(mixed)} works, too few for {config.tracks} tracks; ask for fewer")
     return mixed[: config.tracks], mixed[config.tracks : config.tracks + config.stations]

@@ -1,7 +1,7 @@
 """Writes a trial: a catalogue of recordings and hours of stations, some with enrolled works and some without any.
 
 The works of one part of the split are divided: some are enrolled, the others are never enrolled and fill the
-stations, so that a play of a work that is not in the catalogue can be counted. Stations hold covers, recordings, talk,
+stations, so that a play of a work that is not in the catalogue can be counted. One tune in two books is one work. Stations hold covers, recordings, talk,
 jingles and noise, in lossless and lossy codecs. All follows from a seed, station by station, so that a trial can be
 cut off and taken up again. Knows nothing of the monitor.
 """
@@ -28,7 +28,7 @@ from encoder.training.jingle import jingle
 from encoder.training.noise import noise
 from encoder.training.render import render
 from encoder.training.speech import speech
-from encoder.training.split import works
+from encoder.training.split import group_of, works
 from stream_monitor.demo.scoring import Appearance
 from stream_monitor.demo.stations import Audio, Item, assemble
 
@@ -78,11 +78,16 @@ class Cast:
 
 
 def cast(config: WorldConfig) -> Cast:
-    """Divides the works of the part; deterministic."""
+    """Divides the works of the part; deterministic.
+
+    A work is not enrolled if another one of its group, the same tune from another book, is among the unknown.
+    """
     rng = np.random.default_rng([config.seed, 0xCA57])
     names = sorted(works(config.part))
     shuffled = [names[i] for i in rng.permutation(len(names))]
-    own, unknown = shuffled[: config.enrolled], shuffled[config.enrolled :]
+    unknown = shuffled[config.enrolled :]
+    heard = {group_of(name) for name in unknown}
+    own = [name for name in shuffled[: config.enrolled] if group_of(name) not in heard]
     filler = sorted(set(works("train")) - set(names))
     extra = [filler[i] for i in rng.permutation(len(filler))[: max(0, config.tracks - len(own))]]
     return Cast(enrolled=(*own, *extra), played=tuple(own[: config.played or len(own)]), unknown=tuple(unknown))
@@ -123,7 +128,7 @@ def _write_metadata(members: Cast, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as sink:
         writer = csv.writer(sink)
         writer.writerow(["track_id", "title", "work_id", "path"])
-        writer.writerows([f"rec-{work}", work, work, f"{work}.flac"] for work in members.enrolled)
+        writer.writerows([f"rec-{work}", work, group_of(work), f"{work}.flac"] for work in members.enrolled)
 
 
 def _track(folder: Path, work: str) -> str:
@@ -197,7 +202,7 @@ def _song(config: WorldConfig, members: Cast, known: bool, rng: np.random.Genera
         start_s = float(rng.uniform(0, 0.7)) * len(audio_S) / RATE
         talk.append((start_s, speech(float(rng.uniform(3, 15)), int(rng.integers(2**31)))))
     if known:
-        return Item(audio_S=audio_S, how=how, work_id=song.work_id, talk=tuple(talk))
+        return Item(audio_S=audio_S, how=how, work_id=group_of(song.work_id), talk=tuple(talk))
     return Item(audio_S=audio_S, how="unknown", talk=tuple(talk))
 
 

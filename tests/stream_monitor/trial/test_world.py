@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from encoder.training.split import works
+from encoder.training.split import group_of, works
 from stream_monitor.trial.world import WorldConfig, build, cast, read_truth
 
 
@@ -18,6 +18,15 @@ def test_unknown_works_are_never_enrolled(part: str) -> None:
     assert len(members.enrolled) == 700 and not set(members.enrolled) & set(members.unknown)
     assert set(members.unknown) <= own and set(members.played) <= own & set(members.enrolled)
     assert len(members.unknown) >= 500
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_tune_of_two_books_is_one_work(part: str) -> None:
+    """No unknown work shares its melody with an enrolled one: hearing it would be no false play."""
+    members = cast(WorldConfig(part=part, tracks=700, enrolled=400))
+    enrolled = {group_of(work) for work in members.enrolled}
+    assert not enrolled & {group_of(work) for work in members.unknown}
+    assert len(members.enrolled) == 700
 
 
 def test_a_small_trial_is_written_and_taken_up_again(tmp_path: Path) -> None:
