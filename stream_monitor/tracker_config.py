@@ -28,7 +28,7 @@ class TrackerConfig(BaseModel):
     """How far before and after the expected boundary an alignment looks, s."""
     boundary_s: float = Field(20.0, ge=0.0, le=600.0)
     """An aligned boundary is believed within this of where the chunks see it, s …"""
-    boundary_strength: float = Field(6.0, ge=0.0, le=100.0)
+    boundary_strength: float = Field(9.0, ge=0.0, le=100.0)
     """… and anywhere in the stretch that was aligned from this strength (`Alignment.strength`)."""
     carry_s: float = Field(15.0, ge=0.0, le=120.0)
     """A play whose chunks fail goes on where an alignment of that strength reaches the last so many seconds."""
