@@ -1,9 +1,9 @@
 """A catalogue of real embeddings at the benchmark's size: a few works from sound, the many from drawn spectra.
 
 Drawing a composed song's notes as CQT magnitudes and embedding those with the real encoder takes a hundredth of the
-time that rendering and enrolling its sound would take; sketch, peaks and tonal features come from the same spectra, so alignment
-meets real material too. The works that stations play are rendered and enrolled like any file. Kept between
-benchmarks, by the encoder's fingerprint. It knows nothing of streams.
+time that rendering and enrolling its sound would take; sketch, peaks and tonal features come from the same spectra,
+so alignment meets real material too. The works that stations play are rendered and enrolled like any file. Kept
+between benchmarks, by the encoder's fingerprint. It knows nothing of streams.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Writes a trial: a catalogue of recordings and hours of stations, some with enrolled works and some without any.
 
 The works of one part of the split are divided: some are enrolled, the others are never enrolled and fill the
-stations, so that a play of a work that is not in the catalogue can be counted. One tune in two books is one work. Stations hold covers, recordings, talk,
-jingles and noise, in lossless and lossy codecs. All follows from a seed, station by station, so that a trial can be
-cut off and taken up again. Knows nothing of the monitor.
+stations, so that a play of a work that is not in the catalogue can be counted. One tune in two books is one work.
+Stations hold covers, recordings, talk, jingles and noise, in lossless and lossy codecs. All follows from a seed,
+station by station, so that a trial can be cut off and taken up again. Knows nothing of the monitor.
 """
 
 from __future__ import annotations
