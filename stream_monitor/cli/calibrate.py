@@ -58,7 +58,7 @@ def world(output: Path, workers: int, **options: Any) -> None:
 @calibrate.command()
 @click.option("--world", "folder", type=FOLDER, required=True, help="What `calibrate world` wrote.")
 @click.option("--weights", type=FOLDER, help="The encoder; the default one if absent.")
-@click.option("--per-hour", default=0.05, show_default=True, help="False plays that the threshold lets through.")
+@click.option("--per-hour", default=0.07, show_default=True, help="False plays that the threshold lets through.")
 @click.option("--workers", default=2, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="calibration.json")
 def fit(folder: Path, weights: Path | None, per_hour: float, workers: int, output: Path) -> None:

@@ -83,9 +83,9 @@ def fit(
     calibration = Calibration.provisional()
     for _ in range(ROUNDS):
         examples = candidacies(hearings, calibration.logit)
-        # A recording shows its peaks at once: it has to be sure at its first chunk, not only at its best.
+        # A play has to be sure at its first chunk, not only at its best: else every one is told late.
         least_sure = candidacies(hearings, _reversed(calibration))
-        examples += [each for each in least_sure if each.right and each.features.recording > 0.0]
+        examples += [each for each in least_sure if each.right]
         calibration = fit_confidence(
             [each.features for each in examples],
             [each.right for each in examples],
