@@ -79,7 +79,7 @@ def features(sketch_NF: NDArray[np.uint8], first_row: int = 0) -> Features:
         AudioShapeError: the sketch is not [n, 84].
     """
     registers_NRP = registers(sketch_NF, first_row)
-    return Features(first=-(-first_row // FEATURE_ROWS), tonal_NCP=_network(registers_NRP))
+    return Features(first=-(-first_row // FEATURE_ROWS), tonal_NCP=network(registers_NRP))
 
 
 def registers(sketch_NF: NDArray[np.uint8], first_row: int = 0) -> Float:
@@ -152,6 +152,13 @@ def _layers(path: Path = WEIGHTS) -> _Layers:
     )
 
 
+def reach() -> int:
+    """How many rows on either side have a share in a row that the network gives."""
+    layers = _layers()
+    mixed = sum(dilation * (len(matrix_KCC) // 2) for dilation, matrix_KCC, _ in layers.mixes)
+    return max(len(layers.enter) // 2 + mixed + len(layers.leave) // 2, len(layers.skip) // 2)
+
+
 def _convolved(rows_NX: Float, matrix_KXY: Float) -> Float:
     """Convolution over rows, zeros beyond both ends."""
     taps, count = len(matrix_KXY), len(rows_NX)
@@ -163,7 +170,8 @@ def _convolved(rows_NX: Float, matrix_KXY: Float) -> Float:
     return total
 
 
-def _network(registers_NRP: Float) -> Float:
+def network(registers_NRP: Float) -> Float:
+    """The rows [n, 8, 12] of registers [n, 6, 12]; nothing sounds before the first of them and after the last."""
     layers = _layers()
     count = len(registers_NRP)
     rows_NX = registers_NRP.reshape(count, REGISTERS * PITCH_CLASSES)

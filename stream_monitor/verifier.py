@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import BINS, HOP, SAMPLE_RATE
 from encoder.sketch import SKETCH_FRAMES, SketchRows
+from encoder.tonal_memory import TonalMemory
 from encoder.tonal_print import features_of
-from stream_monitor.alignment import Alignment, Anchor, Features, align, features
+from stream_monitor.alignment import Alignment, Anchor, Features, align
 from stream_monitor.chunk import Chunk
 from stream_monitor.evidence import Verification
 from stream_monitor.hidden_edges import with_hidden_edges
@@ -106,8 +107,9 @@ class SketchVerifier:
         self.stream = stream
         self._prints = prints
         self._keep_rows = round((config or VerifierConfig()).memory_s * SAMPLE_RATE / ROW_SAMPLES)
+        self._tonal = TonalMemory()
         self._newest: tuple[tuple[int, int], Features | None] | None = None
-        """The stretch that was asked about last, and its features."""
+        """The stretch that was asked about last, and its features; None as soon as there is more to hear."""
         self._sketch: deque[SketchRows] = deque()
         self._peaks: deque[npt.NDArray[np.int64]] = deque()
         """Packed as `encoder.peaks` does, but with the whole number of the frame."""
@@ -129,6 +131,7 @@ class SketchVerifier:
     def continue_as(self, stream: StreamKey, offset_samples: int) -> None:
         """A new epoch has another clock: what was heard before it can no longer be placed."""
         self.stream = stream
+        self._tonal = TonalMemory()
         self._newest = None
         self._sketch.clear()
         self._peaks.clear()
@@ -178,7 +181,7 @@ class SketchVerifier:
         stretch = (start_sample, end_sample)
         if self._newest is None or self._newest[0] != stretch:
             first_row, rows_NF = self._rows(start_sample, end_sample)
-            self._newest = (stretch, features(rows_NF, first_row) if len(rows_NF) else None)
+            self._newest = (stretch, self._tonal.features(rows_NF, first_row) if len(rows_NF) else None)
         return self._newest[1]
 
     def _rows(self, start_sample: int, end_sample: int) -> tuple[int, npt.NDArray[np.uint8]]:
