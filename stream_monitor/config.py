@@ -55,6 +55,9 @@ class Config(BaseModel):
     """Fixed, padded batches and exact search: equal audio gives equal events, at a price in speed."""
     index: Literal["hnsw", "exact"] = "hnsw"
     """First stage of the search; `exact` scans everything and is what `deterministic` uses."""
+    processes: int | None = Field(default=None, ge=1, le=256)
+    """Processes that `watch` shares the sources out to; each has the index and the encoder for itself. null is one for
+    each core that has four sources, and one on a GPU. Standard input is always watched by one."""
     encoder: EncoderSettings = EncoderSettings()
     pipeline: PipelineConfig = PipelineConfig()
     plays: RepertoireConfig = RepertoireConfig()

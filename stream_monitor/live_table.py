@@ -19,7 +19,7 @@ from stream_monitor.clock import Clock
 from stream_monitor.lane import Outcome, StreamEnd
 from stream_monitor.plays import PlayChange
 from stream_monitor.readers import Failure
-from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.segments import StreamKey
 
 FRAMES_PER_SECOND = 4
 _CHROME_LINES = 6
@@ -76,9 +76,9 @@ class LiveTable:
     ) -> None:
         self._live.stop()
 
-    def arrived(self, segment: Segment) -> None:
+    def arrived(self, stream: StreamKey, end_sample: int) -> None:
         """A stream is read."""
-        self._reached(segment.stream, segment.end_sample)
+        self._reached(stream, end_sample)
 
     def heard(self, outcomes: Sequence[Outcome]) -> None:
         """Chunks were heard, streams ended."""

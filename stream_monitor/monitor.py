@@ -23,7 +23,7 @@ from stream_monitor.pipeline import Pipeline
 from stream_monitor.publisher import Publisher
 from stream_monitor.readers import Arrival, Failure, Reader, Readers, ReadersConfig
 from stream_monitor.repertoire import CatalogueChange
-from stream_monitor.segments import Segment
+from stream_monitor.segments import StreamKey
 from stream_monitor.sources import Source
 from stream_monitor.stopping import Stop
 
@@ -52,7 +52,7 @@ class Refreshable(Protocol):
 class Observer(Protocol):
     """Sees what goes on, for a table or a log; called in the computing thread."""
 
-    def arrived(self, segment: Segment) -> None: ...
+    def arrived(self, stream: StreamKey, end_sample: int) -> None: ...
 
     def heard(self, outcomes: Sequence[Outcome]) -> None: ...
 
@@ -184,7 +184,7 @@ class Monitor:
         segments = [replace(arrival.segment, last=False) if arrival.error else arrival.segment for arrival in arrivals]
         for segment in segments:
             for observer in self._observers:
-                observer.arrived(segment)
+                observer.arrived(segment.stream, segment.end_sample)
         self._tell(self._pipeline.push(segments, now_s=self._clock.monotonic_s()))
         for arrival in arrivals:
             if arrival.error is not None:

@@ -37,9 +37,9 @@ class ReadersConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     decode_threads: int = Field(default=2, ge=1, le=64)
-    """Threads that decode all files together."""
+    """Threads that decode all files together; processes share them."""
     open_files: int = Field(default=48, ge=1, le=10_000)
-    """Files that are read at the same time; the others wait their turn. With `--realtime` all are open."""
+    """Files that a process reads at the same time; the others wait their turn. With `--realtime` all are open."""
     queue_segments: int = Field(default=64, ge=2, le=10_000)
     """Segments (5 s, 0.4 MB) that may wait for the pipeline."""
     give_up_s: float = Field(default=120.0, gt=0.0)

@@ -1,7 +1,8 @@
 """How many streams the machine carries in real time: audio seconds over wall seconds of the whole monitor.
 
-Files are watched as an archive, as fast as it goes: decoded, heard, tracked and told in events, by the `Monitor` that
-`watch` runs. The naive pipelines get samples that are decoded already and do nothing after the embedding.
+Files are watched as an archive, as fast as it goes: decoded, heard, tracked and told in events, by the processes that
+`watch` runs, from the moment when each has opened encoder and catalogue. The naive pipelines get samples that are
+decoded already and do nothing after the embedding.
 """
 
 from __future__ import annotations
@@ -9,22 +10,26 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from encoder.grid import CHUNK_HOP_SAMPLES, CHUNK_SAMPLES, SAMPLE_RATE
+from encoder.model import Encoder
 from encoder.naive import NaiveEncoder, NaiveNetwork
+from stream_monitor.bench.drawn import catalogue_folder
 from stream_monitor.bench.music import music_of
 from stream_monitor.bench.plan import BenchPlan
-from stream_monitor.bench.workbench import Workbench, workbench
+from stream_monitor.cli.logging import quiet_logging
+from stream_monitor.config import Config
 from stream_monitor.decode import decode
-from stream_monitor.monitor import Monitor
-from stream_monitor.pipeline import Pipeline
-from stream_monitor.reading import read_segments
+from stream_monitor.processes import Processes
+from stream_monitor.shares import process_count, share_of_threads, shares
+from stream_monitor.sink import FileSink
 from stream_monitor.sources import Source
-from stream_monitor.stopping import Stop
+from stream_monitor.watching import WatchPlan
 
 NAIVE_NETWORKS: dict[str, NaiveNetwork] = {
     "nnAudio + default network": "default",
@@ -35,9 +40,7 @@ NAIVE_NETWORKS: dict[str, NaiveNetwork] = {
 def measure(plan: BenchPlan) -> dict[str, Any]:
     """Streams in real time, FLAC and MP3 in."""
     music = music_of(plan)
-    with tempfile.TemporaryDirectory() as folder, workbench(plan, Path(folder) / "events.jsonl") as bench:
-        _watched(bench, music.flac[:2])
-        return {"flac": _median(bench, music.flac, plan.repeats), "mp3": _median(bench, music.mp3, plan.repeats)}
+    return {"flac": _median(plan, music.flac), "mp3": _median(plan, music.mp3)}
 
 
 def measure_naive(plan: BenchPlan) -> dict[str, Any]:
@@ -59,33 +62,36 @@ def measure_naive(plan: BenchPlan) -> dict[str, Any]:
     return result
 
 
-def _median(bench: Workbench, paths: Sequence[Path], repeats: int) -> dict[str, Any]:
-    runs = sorted((_watched(bench, paths) for _ in range(repeats)), key=lambda run: float(run["streams"]))
+def _median(plan: BenchPlan, paths: Sequence[Path]) -> dict[str, Any]:
+    runs = sorted((_watched(plan, paths) for _ in range(plan.repeats)), key=lambda run: float(run["streams"]))
     middle = runs[(len(runs) - 1) // 2]
     return middle | {"all_runs_streams": [run["streams"] for run in runs]}
 
 
-def _watched(bench: Workbench, paths: Sequence[Path]) -> dict[str, Any]:
+def _watched(plan: BenchPlan, paths: Sequence[Path]) -> dict[str, Any]:
     """One run of the whole monitor over the files."""
     sources = [Source(stream_id=path.name, kind="upload", medium="file", location=str(path)) for path in paths]
-    stop = Stop()
-    monitor = Monitor(
-        Pipeline(bench.encoder, bench.repertoire, bench.config.pipeline),
-        bench.publisher,
-        lambda source: read_segments(source, stop=stop, policy=bench.config.reconnect),
-        config=bench.config.monitor,
-        stop=stop,
+    config = Config()
+    processes = process_count(sources, config, plan.threads)
+    watch = WatchPlan(
+        config=share_of_threads(config, processes),
+        catalogue=catalogue_folder(plan, plan.tracks, Encoder.load().fingerprint),
     )
-    before = bench.publisher.published
-    wall_s, cpu_s = time.perf_counter(), time.process_time()
-    result = monitor.watch(sources)
-    wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
-    if result.failures:
-        raise result.failures[0].error
-    return _figures(result.monitored_samples / SAMPLE_RATE, wall_s, cpu_s) | {
-        "files": len(paths),
-        "events": bench.publisher.published - before,
-    }
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Processes(watch, shares(sources, processes), prepare=quiet_logging) as leader,
+        closing(FileSink(Path(folder) / "events.jsonl")) as sink,
+    ):
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        result = leader.watch(sink)
+        wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+        if result.failures:
+            raise result.failures[0].error
+        return _figures(result.monitored_samples / SAMPLE_RATE, wall_s, cpu_s + leader.cpu_s) | {
+            "files": len(paths),
+            "processes": processes,
+            "events": sink.written,
+        }
 
 
 def _figures(audio_s: float, wall_s: float, cpu_s: float) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class _Timetable:
     event_latency_s: list[float] = field(default_factory=list)
     """Of chunks on which an event was written."""
 
-    def arrived(self, segment: Segment) -> None:
+    def arrived(self, stream: StreamKey, end_sample: int) -> None:
         """Not used: it is called when the pipeline takes the segment, which is later than its arrival."""
 
     def heard(self, outcomes: Sequence[Outcome]) -> None:

@@ -54,3 +54,8 @@ def configure_logging(*, level: str, as_json: bool) -> None:
         logger_factory=_make_logger,
         cache_logger_on_first_use=False,
     )
+
+
+def quiet_logging() -> None:
+    """Warnings and errors only, for measurements."""
+    configure_logging(level="warning", as_json=False)

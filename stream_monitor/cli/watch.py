@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -85,57 +86,48 @@ def _run(
     start_time: datetime | None,
     config: Config,
 ) -> MonitorResult:
-    """Opens what is needed, in the order in which mistakes are cheapest to find, and watches."""
+    """Watches here, or leads the processes that do."""
     from stream_monitor.cli.threads import share_cores
 
     share_cores(config.encoder.threads)  # before torch is loaded
     if realtime:
         _allow_open_files(len(sources))
 
-    from encoder.model import Encoder
-    from index.catalogue import Catalogue
-    from stream_monitor.assembly import assemble
     from stream_monitor.clock import SystemClock
-    from stream_monitor.monitor import Monitor
-    from stream_monitor.pipeline import Pipeline
-    from stream_monitor.publisher import Publisher
-    from stream_monitor.reading import read_segments
-    from stream_monitor.sink import FileSink, StdoutSink
-    from stream_monitor.stopping import Stop
+    from stream_monitor.processes import Processes
+    from stream_monitor.shares import process_count, share_of_threads, shares, usable_cores
+    from stream_monitor.sink import EventSink, FileSink, StdoutSink
+    from stream_monitor.watching import WatchPlan, opened_monitor
 
-    stop, clock = Stop(), SystemClock()
-    encoder = Encoder.load(
-        config.encoder.weights,
-        device=config.encoder.device,
-        batch=config.pipeline.batcher.size,
-        precision=config.encoder.precision,
-        deterministic=config.deterministic,
+    def open_sink() -> EventSink:
+        return FileSink(events) if events else StdoutSink()
+
+    clock, processes = SystemClock(), process_count(sources, config, usable_cores())
+    plan = WatchPlan(
+        config=share_of_threads(config, processes), catalogue=folder, realtime=realtime, files_start=start_time
     )
     with ExitStack() as stack:
-        catalogue = stack.enter_context(
-            Catalogue.open(
-                folder,
-                encoder_fingerprint=encoder.fingerprint,
-                index="exact" if config.deterministic else config.index,
-            )
-        )
-        sink = FileSink(events) if events else StdoutSink()
+        # Before the interruption is caught, Ctrl-C just ends the process: nothing is watched yet.
+        if processes == 1:
+            observers = [stack.enter_context(_table(clock))] if sys.stderr.isatty() else []
+            monitor = stack.enter_context(opened_monitor(plan, open_sink, observers=observers, clock=clock))
+            interrupted = stack.enter_context(_interruption())
+            return monitor.watch(sources, realtime=realtime, interrupted=interrupted)
+        leader = Processes(plan, shares(sources, processes), prepare=_logging_as_here(), watched=sys.stderr.isatty())
+        stack.enter_context(leader)
+        sink = open_sink()
         stack.callback(sink.close)
-        assembly = assemble(encoder, catalogue, config)
-        table = stack.enter_context(_table(clock)) if sys.stderr.isatty() else None
-        monitor = Monitor(
-            Pipeline(encoder, assembly.repertoire, config.pipeline),
-            Publisher(sink, versions=assembly.versions, clock=clock, files_start=start_time),
-            lambda source: read_segments(source, stop=stop, policy=config.reconnect),
-            config=config.monitor,
-            stop=stop,
-            clock=clock,
-            observers=[table] if table else [],
-            catalogue=assembly.repertoire,
-        )
-        # Before this, Ctrl-C just ends the process: nothing is open yet.
+        observers = [stack.enter_context(_table(clock))] if sys.stderr.isatty() else []
         interrupted = stack.enter_context(_interruption())
-        return monitor.watch(sources, realtime=realtime, interrupted=interrupted)
+        return leader.watch(sink, observers=observers, interrupted=interrupted)
+
+
+def _logging_as_here() -> Callable[[], None]:
+    """Sets up logging in another process as the command line asked for it."""
+    from stream_monitor.cli.logging import configure_logging
+
+    given = click.get_current_context().find_root().params
+    return partial(configure_logging, level=given["log_level"], as_json=given["log_json"])
 
 
 def _allow_open_files(files: int) -> None:

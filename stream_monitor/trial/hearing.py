@@ -22,14 +22,14 @@ from stream_monitor.config import Config
 from stream_monitor.demo.scoring import Appearance
 from stream_monitor.events import Versions
 from stream_monitor.evidence import NO_PATH, WINDOW_CHUNKS, ChunkEvidence
-from stream_monitor.lane import Outcome
+from stream_monitor.lane import Outcome, StreamEnd
 from stream_monitor.monitor import Monitor
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.plays import PlayChange, TrackerStep
 from stream_monitor.publisher import Publisher
 from stream_monitor.reading import read_segments
 from stream_monitor.repertoire import CatalogueRepertoire
-from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.segments import StreamKey
 from stream_monitor.sources import parse_sources
 from stream_monitor.stopping import Stop
 from stream_monitor.tracker import Tracker
@@ -132,9 +132,8 @@ class _Notebook:
         self._progress = progress
         self.failures: list[str] = []
 
-    def arrived(self, segment: Segment) -> None:
-        if segment.last:
-            self._progress(segment.stream.stream_id)
+    def arrived(self, stream: StreamKey, end_sample: int) -> None:
+        """Not used."""
 
     def heard(self, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
@@ -143,6 +142,8 @@ class _Notebook:
                 name = (change.track.track_key, change.first_chunk)
                 hearing.plays[name] = change
                 hearing.first_told_s.setdefault(name, change.decided_sample / SAMPLE_RATE)
+            if isinstance(outcome, StreamEnd):
+                self._progress(outcome.stream.stream_id)
 
     def failed(self, failure: Any) -> None:
         self.failures.append(str(failure.error))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-import numpy as np
 from rich.console import Console
 
 from encoder.grid import SAMPLE_RATE
@@ -15,7 +14,7 @@ from stream_monitor.lane import HeardChunk, StreamEnd
 from stream_monitor.live_table import LiveTable
 from stream_monitor.plays import PlayChange, PlayedTrack, TrackerStep
 from stream_monitor.readers import Failure
-from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.segments import StreamKey
 from stream_monitor.sources import Source
 from tests.fakes.clock import FakeClock
 
@@ -86,7 +85,7 @@ def drawn(live: LiveTable, console: Console) -> str:
 def test_it_shows_what_plays_now_how_sure_and_how_fast() -> None:
     """An open play stands in its stream's row with confidence, position and speed against real time."""
     live, clock, console = table()
-    live.arrived(Segment(stream=STREAM, seq=0, start_sample=0, samples_S=np.zeros(0, np.float32)))
+    live.arrived(STREAM, 0)
     live.heard([heard(PLAY, end_s=3700)])
     clock.now_s = 37.0
     text = drawn(live, console)
@@ -120,8 +119,8 @@ def test_a_reconnect_is_no_end() -> None:
     """A stream that came back listens on; its position begins anew, its speed counts all that was heard."""
     live, clock, console = table()
     back = replace(STREAM, epoch=5_000)
-    live.arrived(Segment(stream=STREAM, seq=0, start_sample=0, samples_S=np.zeros(40 * SAMPLE_RATE, np.float32)))
-    live.arrived(Segment(stream=back, seq=0, start_sample=0, samples_S=np.zeros(10 * SAMPLE_RATE, np.float32)))
+    live.arrived(STREAM, 40 * SAMPLE_RATE)
+    live.arrived(back, 10 * SAMPLE_RATE)
     status = replace(ENDED, state="reconnected")
     live.heard([StreamEnd(stream=STREAM, end_sample=0, too_short=False, step=TrackerStep(), status=status)])
     clock.now_s = 25.0
@@ -136,7 +135,7 @@ def test_it_draws_no_more_rows_than_fit() -> None:
     live, _, console = table()
     for i in range(100):
         stream = StreamKey(kind="upload", stream_id=f"u{i}")
-        live.arrived(Segment(stream=stream, seq=0, start_sample=0, samples_S=np.zeros(0, np.float32)))
+        live.arrived(stream, 0)
     text = drawn(live, console)
     assert len(text.splitlines()) <= 20
     assert "100 streams" in text

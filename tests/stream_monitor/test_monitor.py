@@ -21,7 +21,7 @@ from stream_monitor.monitor import Monitor, MonitorConfig, MonitorResult
 from stream_monitor.pipeline import Pipeline, PipelineConfig
 from stream_monitor.publisher import Publisher
 from stream_monitor.readers import Failure
-from stream_monitor.segments import Segment, StreamKind
+from stream_monitor.segments import Segment, StreamKey, StreamKind
 from stream_monitor.sink import FileSink
 from stream_monitor.sources import Source
 from stream_monitor.stopping import Stop
@@ -60,7 +60,7 @@ class Onlooker:
         self.failures: list[Failure] = []
         self.stop_at_chunk = stop_at_chunk
 
-    def arrived(self, segment: Segment) -> None:
+    def arrived(self, stream: StreamKey, end_sample: int) -> None:
         self.segments += 1
 
     def heard(self, outcomes: list[Outcome]) -> None:  # type: ignore[override]  # a list is what comes
