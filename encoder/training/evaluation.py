@@ -14,16 +14,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from encoder.errors import EncoderError
 from encoder.training.augment import CHUNK_S, DrawnSong, ViewRequest, draw_views
+from encoder.training.ranking import score_queries
 
 Array = NDArray[np.float32]
 EmbedMeans = Callable[[Array], Array]
 """Averaged magnitudes [V, 84, T] to unit vectors [V, D]."""
-
-
-class ScoreError(EncoderError):
-    """Scores that cannot be ranked: not finite, or no right answer for a query."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +32,7 @@ class RetrievalScore:
         mean_rank_first: MR1, mean rank of the first right track; 1 is best.
         mean_reciprocal_rank: Mean of 1 / rank of the first right track.
         top1: Share of the queries whose first track is right.
+        top10: Share of the queries with a right track among the first ten.
     """
 
     queries: int
@@ -43,6 +40,7 @@ class RetrievalScore:
     mean_rank_first: float
     mean_reciprocal_rank: float
     top1: float
+    top10: float
 
     def rounded(self) -> dict[str, float]:
         """As plain numbers for a log or a card."""
@@ -50,34 +48,15 @@ class RetrievalScore:
 
 
 def score_ranking(similarity_QR: Array, right_QR: NDArray[np.bool_]) -> RetrievalScore:
-    """Scores rankings by similarity; ties count against the query.
-
-    Args:
-        similarity_QR: Higher is more alike; −inf leaves a track out (the query's own recording, say).
-        right_QR: True where the track is of the query's work.
-
-    Raises:
-        ScoreError: If a similarity is NaN or +inf, or a query has no right track.
-    """
-    if np.isnan(similarity_QR).any() or np.isposinf(similarity_QR).any():
-        raise ScoreError("similarities are not finite; the network has diverged")
-    right_QR = right_QR & np.isfinite(similarity_QR)
-    if not right_QR.any(axis=1).all():
-        raise ScoreError(f"{int((~right_QR.any(axis=1)).sum())} of {len(right_QR)} queries have no right track")
-    precision, first = [], []
-    for similarity_R, right_R in zip(similarity_QR, right_QR, strict=True):
-        # A wrong track as alike as a right one goes before it.
-        order = np.lexsort((right_R, -similarity_R))
-        ranks = np.flatnonzero(right_R[order]) + 1
-        precision.append(float(np.mean(np.arange(1, len(ranks) + 1) / ranks)))
-        first.append(int(ranks[0]))
-    ranks_Q = np.array(first)
+    """Mean scores of rankings by similarity; see `ranking.score_queries`, also for what it raises."""
+    scores = score_queries(similarity_QR, right_QR)
     return RetrievalScore(
-        queries=len(ranks_Q),
-        mean_average_precision=float(np.mean(precision)),
-        mean_rank_first=float(ranks_Q.mean()),
-        mean_reciprocal_rank=float((1 / ranks_Q).mean()),
-        top1=float((ranks_Q == 1).mean()),
+        queries=len(similarity_QR),
+        mean_average_precision=float(scores.average_precision.mean()),
+        mean_rank_first=float(scores.rank_first.mean()),
+        mean_reciprocal_rank=float(scores.reciprocal_rank.mean()),
+        top1=float(scores.top1.mean()),
+        top10=float(scores.top10.mean()),
     )
 
 

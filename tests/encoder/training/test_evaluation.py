@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from encoder.training.evaluation import ScoreError, max_mean, score_ranking, similarity_table
+from encoder.training.evaluation import max_mean, score_ranking, similarity_table
+from encoder.training.ranking import ScoreError
 
 
 def test_scores_of_a_table_worked_by_hand() -> None:
@@ -19,10 +20,12 @@ def test_scores_of_a_table_worked_by_hand() -> None:
     assert score.mean_reciprocal_rank == 0.75
 
 
-def test_ties_count_against_the_query() -> None:
-    """A constant encoder is last, not first."""
+def test_ties_count_as_chance() -> None:
+    """A constant encoder ranks in the middle, not first."""
     score = score_ranking(np.ones((1, 10), np.float32), np.eye(1, 10, dtype=np.bool_))
-    assert score.mean_rank_first == 10
+    assert score.mean_rank_first == 5.5
+    assert score.top1 == pytest.approx(0.1)
+    assert score.top10 == pytest.approx(1.0)
 
 
 def test_a_diverged_network_is_not_scored() -> None:

@@ -311,6 +311,7 @@ def test_ctrl_c_while_identifying_is_130(
     assert (ran.code, ran.out, ran.err.strip()) == (130, "", "Interrupted.")
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see what another process does")
 def test_ctrl_c_while_reporting_is_130() -> None:
     """A report that waits for standard input ends at once."""
     command = [sys.executable, "-c", "import sys; print('up', flush=True); from stream_monitor.cli import main;"]
@@ -319,11 +320,23 @@ def test_ctrl_c_while_reporting_is_130() -> None:
         assert process.stdin is not None
         process.stdin.write(b"no event\n" * 20_000)
         process.stdin.flush()
-        # The pipe holds 64 KiB: more than that was taken, so the report is being made.
+        # The pipe holds 64 KiB: more than that was taken, so the report is being made; soon it waits for more.
+        _wait_until_asleep(process)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130
     assert err.decode().splitlines()[-1] == "Interrupted."
+
+
+def _wait_until_asleep(process: subprocess.Popen[bytes]) -> None:
+    """Until it has waited for something five times in a row."""
+    deadline_s, asleep = time.monotonic() + DEADLINE_S, 0
+    while asleep < 5:
+        assert process.poll() is None
+        assert time.monotonic() < deadline_s
+        state = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        asleep = asleep + 1 if state == "S" else 0
+        time.sleep(0.02)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see another process's memory")
