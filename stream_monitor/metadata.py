@@ -15,7 +15,7 @@ from pathlib import Path
 from stream_monitor.errors import CannotOpenError, DuplicateIdError, MetadataError
 from stream_monitor.sources import audio_files
 
-REQUIRED_COLUMNS = ("track_id", "path")
+TRACK_ID = "track_id"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +27,7 @@ class MetadataRow:
     path: Path
     """Absolute; the CSV's own path is relative to the CSV's folder."""
     columns: Mapping[str, str]
-    """Every column but `track_id` and `path`."""
+    """Every column but the identifier and `path`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +50,13 @@ class EnrolmentPlan:
     """Rows whose file is there but is not among the paths that were named."""
 
 
-def read_metadata(csv_path: Path) -> list[MetadataRow]:
+def read_metadata(csv_path: Path, *, identifier: str = TRACK_ID, required: Sequence[str] = ()) -> list[MetadataRow]:
     """Reads a metadata CSV (UTF-8, comma-separated, with a header).
+
+    Args:
+        csv_path: The file.
+        identifier: The column that names a row; no two rows have one name.
+        required: Columns that must be there beside that and `path`.
 
     Raises:
         MetadataError: It cannot be read, lacks a required column, has a broken row, or one id twice.
@@ -67,9 +72,9 @@ def read_metadata(csv_path: Path) -> list[MetadataRow]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = [name.strip() for name in reader.fieldnames or ()]
-        _check_header(csv_path, columns)
+        _check_header(csv_path, columns, (identifier, "path", *required))
         reader.fieldnames = columns
-        rows = list(_rows(csv_path, reader))
+        rows = list(_rows(csv_path, reader, identifier))
     except csv.Error as error:
         raise MetadataError(f"{csv_path}, line {reader.line_num}: is no CSV: {error}") from error
     if not rows:
@@ -104,8 +109,8 @@ def plan_enrolment(paths: Sequence[Path], csv_path: Path | None) -> EnrolmentPla
     )
 
 
-def _check_header(csv_path: Path, columns: Sequence[str]) -> None:
-    lacking = [name for name in REQUIRED_COLUMNS if name not in columns]
+def _check_header(csv_path: Path, columns: Sequence[str], required: Sequence[str]) -> None:
+    lacking = [name for name in required if name not in columns]
     if lacking:
         found = ", ".join(columns) or "none"
         raise MetadataError(f"{csv_path}: lacks the column {' and '.join(lacking)}; its columns are {found}")
@@ -114,7 +119,7 @@ def _check_header(csv_path: Path, columns: Sequence[str]) -> None:
         raise MetadataError(f"{csv_path}: has the column {twice[0]!r} twice")
 
 
-def _rows(csv_path: Path, reader: csv.DictReader[str]) -> Iterator[MetadataRow]:
+def _rows(csv_path: Path, reader: csv.DictReader[str], identifier: str) -> Iterator[MetadataRow]:
     line_of: dict[str, int] = {}
     line_of_file: dict[Path, int] = {}
     for cells in reader:
@@ -122,11 +127,13 @@ def _rows(csv_path: Path, reader: csv.DictReader[str]) -> Iterator[MetadataRow]:
         # DictReader files surplus cells under None, and fills missing ones with None.
         if None in cells or None in cells.values():
             raise MetadataError(f"{csv_path}, line {line}: has more or fewer cells than the header")
-        track_id, path = cells.pop("track_id").strip(), cells.pop("path").strip()
+        track_id, path = cells.pop(identifier).strip(), cells.pop("path").strip()
         if not track_id or not path:
-            raise MetadataError(f"{csv_path}, line {line}: track_id or path is blank")
+            raise MetadataError(f"{csv_path}, line {line}: {identifier} or path is blank")
         if track_id in line_of:
-            raise MetadataError(f"{csv_path}: lines {line_of[track_id]} and {line} have the same track_id {track_id!r}")
+            raise MetadataError(
+                f"{csv_path}: lines {line_of[track_id]} and {line} have the same {identifier} {track_id!r}"
+            )
         file = (csv_path.parent / path).resolve()
         if file in line_of_file:
             raise MetadataError(f"{csv_path}: lines {line_of_file[file]} and {line} name the same file {path!r}")

@@ -314,8 +314,12 @@ def test_ctrl_c_while_identifying_is_130(
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see what another process does")
 def test_ctrl_c_while_reporting_is_130() -> None:
     """A report that waits for standard input ends at once."""
-    command = [sys.executable, "-c", "import sys; print('up', flush=True); from stream_monitor.cli import main;"]
-    command[-1] += "sys.exit(main(['report', '--events', '-']))"
+    # A shell's background job ignores SIGINT, and so would what it starts: the tests may be run by one.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from stream_monitor.cli import main; sys.exit(main(['report', '--events', '-']))"
+    )
+    command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         process.stdin.write(b"no event\n" * 20_000)

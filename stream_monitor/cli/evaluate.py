@@ -1,0 +1,113 @@
+"""`evaluate`: how well an encoder finds versions on a dataset of one's own. Reads options, shows tables; no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+
+log = structlog.get_logger(__name__)
+
+LENGTHS_S = (6.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0)
+
+
+@click.command(short_help="Measures how well versions are found.")
+@click.option(
+    "--dataset",
+    "dataset_path",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV with the columns clique_id, recording_id, path.",
+)
+@click.option("--model", type=click.Path(path_type=Path, file_okay=False), help="Folder of weights; else the shipped.")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for evaluation.json and .png.")
+@click.option(
+    "--length", "lengths_s", type=click.FloatRange(6.0), multiple=True, help="Seconds of a cut; may be given often."
+)
+@click.option("--cuts", type=click.IntRange(1), default=9, show_default=True, help="Cuts of a length per recording.")
+@click.option("--neighbours", type=click.IntRange(1), default=50, show_default=True, help="K of the first stage.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Places of the cuts, and the bootstrap.")
+def evaluate(
+    dataset_path: Path,
+    model: Path | None,
+    output: Path | None,
+    lengths_s: tuple[float, ...],
+    cuts: int,
+    neighbours: int,
+    seed: int,
+) -> int:
+    """Takes every recording that has another version, whole and in cuts, as a query, and ranks all the others.
+
+    Prints one JSON object to stdout and a table to stderr: mAP, MR1, top-1 and top-10 with 95% intervals (resampled by
+    work), with every pair compared and with the two-stage search.
+    """
+    from encoder.model import Encoder
+    from stream_monitor.cli.progress import progress_bar
+    from stream_monitor.errors import InputError
+    from stream_monitor.evaluation.dataset import check_answers, read_dataset
+    from stream_monitor.evaluation.listening import hear
+    from stream_monitor.evaluation.picture import draw_lengths
+    from stream_monitor.evaluation.scoring import score_lengths
+
+    versions, lengths = read_dataset(dataset_path), tuple(dict.fromkeys(lengths_s or LENGTHS_S))
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    encoder = Encoder.load(model)
+    heard, failures = [], []
+    with progress_bar("recordings", total=len(versions)) as bar:
+        for done, version in enumerate(versions, 1):
+            try:
+                heard.append(hear(encoder, version, lengths, cuts, seed))
+            except InputError as error:
+                log.error(str(error), recording=version.recording_id, kind=type(error).__name__)
+                failures.append({"recording_id": version.recording_id, "reason": str(error)})
+            bar.to(done, len(versions))
+    check_answers([each.version for each in heard], str(dataset_path))
+    scores = score_lengths(heard, lengths, neighbours=neighbours, seed=seed)
+    result = {
+        "format_version": 1,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "dataset": str(dataset_path),
+        "encoder": encoder.fingerprint,
+        "recordings": len(heard),
+        "cliques": len({each.version.clique_id for each in heard}),
+        "hours": round(sum(each.duration_s for each in heard) / 3600, 3),
+        "cuts": cuts,
+        "neighbours": neighbours,
+        "seed": seed,
+        "scores": scores,
+        "failures": failures,
+    }
+    text = json.dumps(result, indent=1, ensure_ascii=False)
+    _show(scores)
+    click.echo(text)
+    if output is not None:
+        (output / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+        draw_lengths(scores, output / "evaluation.png")
+    return 1 if failures else 0
+
+
+def _show(scores: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("query", "queries", "search", "mAP (95%)", "MR1", "top-1", "top-10", "recall@K")
+    for name, row in scores.items():
+        for search in ("exact", "two_stage"):
+            figures = row[search]
+            mean = figures["map"]
+            table.add_row(
+                *(("whole" if name == "full" else f"{name} s", str(row["queries"])) if search == "exact" else ("", "")),
+                search.replace("_", " "),
+                f"{mean['mean']:.3f} ({mean['low']:.3f} to {mean['high']:.3f})",
+                f"{figures['mr1']['mean']:.1f}",
+                f"{figures['top1']['mean']:.3f}",
+                f"{figures['top10']['mean']:.3f}",
+                "" if search == "exact" else f"{row['recall']:.3f}",
+            )
+    Console(stderr=True).print(table)

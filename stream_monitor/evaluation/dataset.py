@@ -1,0 +1,47 @@
+"""A version dataset: a CSV of recordings and of the works (cliques) that they are versions of. It opens no audio."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream_monitor.errors import SettingsError
+from stream_monitor.metadata import read_metadata
+
+
+class DatasetError(SettingsError):
+    """The dataset cannot be evaluated on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Version:
+    """One recording of a work."""
+
+    clique_id: str
+    recording_id: str
+    path: Path
+
+
+def read_dataset(csv_path: Path) -> list[Version]:
+    """Reads a CSV with the columns `clique_id`, `recording_id` and `path` (relative to the CSV); others are ignored.
+
+    Raises:
+        MetadataError: It cannot be read, lacks a column, has a broken row or one recording twice.
+        DatasetError: A clique is not named, or no work has two recordings.
+    """
+    versions = [
+        Version(clique_id=row.columns["clique_id"].strip(), recording_id=row.track_id, path=row.path)
+        for row in read_metadata(csv_path, identifier="recording_id", required=["clique_id"])
+    ]
+    unnamed = next((version for version in versions if not version.clique_id), None)
+    if unnamed is not None:
+        raise DatasetError(f"{csv_path}: recording {unnamed.recording_id!r} has no clique_id")
+    check_answers(versions, str(csv_path))
+    return versions
+
+
+def check_answers(versions: list[Version], name: str) -> None:
+    """Raises a DatasetError where no work has two recordings: no query would have an answer."""
+    if max(Counter(version.clique_id for version in versions).values(), default=0) < 2:
+        raise DatasetError(f"{name}: no clique_id has two recordings that can be heard, so there is nothing to find")
