@@ -157,7 +157,7 @@ class Processes:
         results = [branch.result for branch in self._branches if branch.result is not None]
         return MonitorResult(
             failures=tuple(self._failures + [failure for result in results for failure in result.failures]),
-            interrupted=stopping,
+            interrupted=any(result.interrupted for result in results),
             streams=sum(result.streams for result in results),
             monitored_samples=sum(result.monitored_samples for result in results),
         )
