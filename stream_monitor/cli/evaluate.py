@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,4 +111,4 @@ def _show(scores: Mapping[str, Any]) -> None:
                 f"{figures['top10']['mean']:.3f}",
                 "" if search == "exact" else f"{row['recall']:.3f}",
             )
-    Console(stderr=True).print(table)
+    Console(stderr=True, width=None if sys.stderr.isatty() else 120).print(table)
