@@ -60,13 +60,6 @@ def score_ranking(similarity_QR: Array, right_QR: NDArray[np.bool_]) -> Retrieva
     )
 
 
-def max_mean(query_MD: Array, track_ND: Array) -> float:
-    """MaxMean of ByteCover3 (eq. 1 and 2): the mean of the best cosines, the side with fewer embeddings first."""
-    similarity_MN = query_MD @ track_ND.T
-    rows, columns = similarity_MN.shape
-    return float(similarity_MN.max(axis=1 if rows <= columns else 0).mean())
-
-
 def similarity_table(queries: Sequence[Array], tracks: Sequence[Array]) -> Array:
     """MaxMean of each query [M, D] against each track [N, D]: [Q, R]; −1 where a side is empty."""
     table_QR = np.full((len(queries), len(tracks)), -1.0, np.float32)

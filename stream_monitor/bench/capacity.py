@@ -40,7 +40,8 @@ NAIVE_NETWORKS: dict[str, NaiveNetwork] = {
 def measure(plan: BenchPlan) -> dict[str, Any]:
     """Streams in real time, FLAC and MP3 in."""
     music = music_of(plan)
-    return {"flac": _median(plan, music.flac), "mp3": _median(plan, music.mp3)}
+    catalogue = catalogue_folder(plan, plan.tracks, Encoder.load().fingerprint)
+    return {"flac": _median(plan, catalogue, music.flac), "mp3": _median(plan, catalogue, music.mp3)}
 
 
 def measure_naive(plan: BenchPlan) -> dict[str, Any]:
@@ -62,21 +63,20 @@ def measure_naive(plan: BenchPlan) -> dict[str, Any]:
     return result
 
 
-def _median(plan: BenchPlan, paths: Sequence[Path]) -> dict[str, Any]:
-    runs = sorted((_watched(plan, paths) for _ in range(plan.repeats)), key=lambda run: float(run["streams"]))
+def _median(plan: BenchPlan, catalogue: Path, paths: Sequence[Path]) -> dict[str, Any]:
+    runs = sorted(
+        (_watched(plan, catalogue, paths) for _ in range(plan.repeats)), key=lambda run: float(run["streams"])
+    )
     middle = runs[(len(runs) - 1) // 2]
     return middle | {"all_runs_streams": [run["streams"] for run in runs]}
 
 
-def _watched(plan: BenchPlan, paths: Sequence[Path]) -> dict[str, Any]:
+def _watched(plan: BenchPlan, catalogue: Path, paths: Sequence[Path]) -> dict[str, Any]:
     """One run of the whole monitor over the files."""
     sources = [Source(stream_id=path.name, kind="upload", medium="file", location=str(path)) for path in paths]
     config = Config()
     processes = process_count(sources, config, plan.threads)
-    watch = WatchPlan(
-        config=share_of_threads(config, processes),
-        catalogue=catalogue_folder(plan, plan.tracks, Encoder.load().fingerprint),
-    )
+    watch = WatchPlan(config=share_of_threads(config, processes), catalogue=catalogue)
     with (
         tempfile.TemporaryDirectory() as folder,
         Processes(watch, shares(sources, processes), prepare=quiet_logging) as leader,

@@ -47,7 +47,7 @@ def evaluate(
     Prints one JSON object to stdout and a table to stderr: mAP, MR1, top-1 and top-10 with 95% intervals (resampled by
     work), with every pair compared and with the two-stage search.
     """
-    from encoder.model import Encoder
+    from stream_monitor.cli.loading import load_encoder
     from stream_monitor.cli.progress import progress_bar
     from stream_monitor.errors import InputError
     from stream_monitor.evaluation.dataset import check_answers, read_dataset
@@ -58,7 +58,7 @@ def evaluate(
     versions, lengths = read_dataset(dataset_path), tuple(dict.fromkeys(lengths_s or LENGTHS_S))
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-    encoder = Encoder.load(model)
+    encoder = load_encoder(model)
     heard, failures = [], []
     with progress_bar("recordings", total=len(versions)) as bar:
         for done, version in enumerate(versions, 1):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from encoder.training.evaluation import max_mean, score_ranking, similarity_table
+from encoder.training.evaluation import score_ranking, similarity_table
 from encoder.training.ranking import ScoreError
+from index.maxmean import max_mean
 
 
 def test_scores_of_a_table_worked_by_hand() -> None:
