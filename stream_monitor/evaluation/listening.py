@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from encoder.grid import BLOCK_FRAMES, MIN_SAMPLES, SAMPLE_RATE, block_own_frames, spans
+from encoder.grid import MIN_SAMPLES, SAMPLE_RATE
+from stream_monitor.chunk import Chunk
+from stream_monitor.chunker import Chunker
 from stream_monitor.collaborators import EncoderLike
 from stream_monitor.decode import decode
 from stream_monitor.errors import SilentInputError, TooShortError
 from stream_monitor.evaluation.dataset import Version
+from stream_monitor.segments import Segment, StreamKey
 
 Float32Array = npt.NDArray[np.float32]
 BATCH_BLOCKS = 16
@@ -70,25 +73,17 @@ def hear(encoder: EncoderLike, version: Version, lengths_s: Sequence[float], cut
 
 
 def embed_samples(encoder: EncoderLike, samples_S: Float32Array) -> Float32Array:
-    """Embeddings [N, D] of all chunks of a piece of audio of 6 s and more, silent ones left out."""
-    chunks = spans(len(samples_S))
-    last = max(chunk.blocks[-1] for chunk in chunks)
-    parts: list[Float32Array] = []
-    for first in range(0, last + 1, BATCH_BLOCKS):
-        batch = range(first, min(last + 1, first + BATCH_BLOCKS))
-        frames_BFT = encoder.frames(np.stack([_window(samples_S, *encoder.block_window(block)) for block in batch]))
-        for block, frames_FT in zip(batch, frames_BFT, strict=True):
-            parts.append(frames_FT[:, : BLOCK_FRAMES if block == last else block_own_frames(block)])
-    frames_FT = np.concatenate(parts, axis=1)
-    embeddings = encoder.embed([frames_FT[:, chunk.first_frame : chunk.first_frame + chunk.frames] for chunk in chunks])
+    """Embeddings [N, D] of all chunks of a piece of audio, cut as a stream of it would be; silent ones left out."""
+    stream = StreamKey(kind="upload", stream_id="evaluation")
+    chunker = Chunker(stream, support_samples=-encoder.block_window(0)[0])
+    requests = chunker.push(Segment(stream=stream, seq=0, start_sample=0, samples_S=samples_S, last=True))
+    chunks: list[Chunk] = []
+    for first in range(0, len(requests), BATCH_BLOCKS):
+        batch = requests[first : first + BATCH_BLOCKS]
+        frames_BFT = encoder.frames(np.stack([request.wave_S for request in batch]))
+        for request, frames_FT in zip(batch, frames_BFT, strict=True):
+            chunks += chunker.accept(request.block, frames_FT)
+    chunks += chunker.close().chunks
+    embeddings = encoder.embed([chunk.frames_FT for chunk in chunks])
     sounding_ND: Float32Array = embeddings.embedding_BD[embeddings.sounding_B]
     return sounding_ND
-
-
-def _window(samples_S: Float32Array, start: int, end: int) -> Float32Array:
-    """Samples [start, end); zeros before the first and after the last."""
-    window_S = np.zeros(end - start, np.float32)
-    first, stop = max(0, start), min(len(samples_S), end)
-    if first < stop:
-        window_S[first - start : stop - start] = samples_S[first:stop]
-    return window_S

@@ -115,3 +115,10 @@ def test_a_recording_is_heard_as_a_stream_of_its_own() -> None:
     cut_S = wave_S[7_777 : 7_777 + 6 * RATE]
     np.testing.assert_allclose(embed_samples(encoder, cut_S), embed_samples(encoder, cut_S.copy()), atol=1e-6)
     assert embed_samples(encoder, np.zeros(10 * RATE, np.float32)).shape == (0, encoder.dimensions)
+
+
+def test_samples_that_are_no_numbers_are_silence() -> None:
+    """As in a stream: one damaged recording must not spoil the similarities of all."""
+    wave_S = song(4, 25.0)
+    wave_S[5_000:5_010] = np.nan
+    assert np.isfinite(embed_samples(Encoder.load(), wave_S)).all()
