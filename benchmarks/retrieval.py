@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from encoder.training.augment import EMPTY_SPEECH, ViewRequest, draw_views, drawn_song
 from encoder.training.corpus import load_songs
-from encoder.training.loop import embed_means
+from encoder.training.stage import embed_means
 from encoder.weights import load_weights
 from index.catalogue import Catalogue
 from index.exact import ExactIndex

@@ -59,12 +59,9 @@ class Weights:
     fingerprint: str
 
 
-def fingerprint(config: EncoderConfig, network: EmbeddingNetwork) -> str:
-    """16 hexadecimal digits that differ when an embedding would: front end, configuration, weights; not the precision.
-
-    Tensors are hashed as float32, in the order of their names.
-    """
-    front_end = {
+def front_end() -> dict[str, float]:
+    """What decides the frames that a network sees, for fingerprints and caches."""
+    return {
         "version": FRONT_END_VERSION,
         "sample_rate": SAMPLE_RATE,
         "hop": HOP,
@@ -74,7 +71,14 @@ def fingerprint(config: EncoderConfig, network: EmbeddingNetwork) -> str:
         "compression": COMPRESSION,
         "silence": SILENCE,
     }
-    text = json.dumps({"front_end": front_end, "encoder": config.model_dump(mode="json")}, sort_keys=True)
+
+
+def fingerprint(config: EncoderConfig, network: EmbeddingNetwork) -> str:
+    """16 hexadecimal digits that differ when an embedding would: front end, configuration, weights; not the precision.
+
+    Tensors are hashed as float32, in the order of their names.
+    """
+    text = json.dumps({"front_end": front_end(), "encoder": config.model_dump(mode="json")}, sort_keys=True)
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(_stored(network).items()):
         digest.update(f"{name} {tuple(tensor.shape)}".encode())

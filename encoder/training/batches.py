@@ -1,6 +1,10 @@
-"""Which songs, where in them, how hard: the views of each step, as a pure function of (recipe, step). No state.
+"""The batch of a step: which works, which views, cut into chunks. A pure function of (stage, seed, step); no state.
 
-Shapes: G songs of a step, V views of each, F pitch bins, T averaged frames.
+Views are clips and whole recordings (Du et al., section 3: 1:1). A view is cut into chunks of 20 s every 10 s, the last
+one aligned to its end, as streams and tracks are; a view of less than 20 s is one shorter chunk. Chunks of one length
+go through the network together, nothing is padded.
+
+Shapes: B views (sets), F pitch bins (84), T averaged frames, n chunks of one length.
 """
 
 from __future__ import annotations
@@ -12,88 +16,157 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from encoder.training.augment import CHUNK_S, DrawnSong, ViewRequest, draw_views
-from encoder.training.config import TrainingConfig
+from encoder.grid import CHUNK_FRAMES, CHUNK_HOP_SAMPLES, CHUNK_SAMPLES
+from encoder.training.config import AugmentConfig, BatchConfig, StageConfig
+from encoder.training.versions import Array, Clique, VersionRequest, Versions
 
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingSet:
-    """Songs by source, and the talk to lay over them."""
-
-    songs: dict[str, tuple[DrawnSong, ...]]
-    speech_FN: Array
+MIN_FRAMES = 2
+"""Fewest averaged frames that a network can take."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StepViews:
-    """The views of one step; the first view of each song is cut to `crop_frames` (T where it is whole)."""
+class ChunkGroup:
+    """Chunks of one length: magnitudes [n, 84, T], the view that each belongs to and its place in it."""
 
-    mean_GVFT: Array
-    crop_frames: int
+    mean_nFT: Array
+    view_n: NDArray[np.int64]
+    slot_n: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """What one step sees; `clique_B` is the class of each view."""
+
+    groups: tuple[ChunkGroup, ...]
+    clique_B: NDArray[np.int64]
     difficulty: float
 
+    @property
+    def chunks(self) -> int:
+        """Chunks in all."""
+        return sum(len(group.view_n) for group in self.groups)
 
-def difficulty(config: TrainingConfig, step: int) -> float:
+
+def difficulty(augment: AugmentConfig, steps: int, step: int) -> float:
     """Strength of the augmentation in a step: rises linearly to 1, then stays."""
-    share = min(1.0, step / max(1.0, config.difficulty_full_at * config.steps))
-    return config.difficulty_start + (1 - config.difficulty_start) * share
+    share = min(1.0, step / max(1.0, augment.difficulty_full_at * steps))
+    return augment.difficulty_start + (1 - augment.difficulty_start) * share
 
 
-def song_counts(config: TrainingConfig, available: dict[str, int]) -> dict[str, int]:
-    """How many songs of each source a step takes: by the mixture, no more than there are."""
-    total = sum(config.mixture.values())
-    wanted = {source: config.songs_per_step * share / total for source, share in config.mixture.items()}
-    counts = {source: min(int(count), available[source]) for source, count in wanted.items()}
+def source_counts(shares: dict[str, float], available: dict[str, int], wanted: int) -> dict[str, int]:
+    """How many works of each source a step takes: by the shares, no more than there are."""
+    total = sum(shares.values())
+    exact = {source: wanted * share / total for source, share in shares.items()}
+    counts = {source: min(int(count), available.get(source, 0)) for source, count in exact.items()}
     # What rounding left over goes to the sources that lost most by it.
-    for source in sorted(wanted, key=lambda name: int(wanted[name]) - wanted[name]):
-        if sum(counts.values()) < config.songs_per_step and counts[source] < available[source]:
+    for source in sorted(exact, key=lambda name: int(exact[name]) - exact[name]):
+        if sum(counts.values()) < wanted and counts[source] < available.get(source, 0):
             counts[source] += 1
     return counts
 
 
-def requests_of_step(config: TrainingConfig, songs: dict[str, tuple[DrawnSong, ...]], step: int) -> list[ViewRequest]:
-    """The views to draw in a step, grouped by song; no two songs of one melody, since each is the other's negative."""
-    rng = np.random.default_rng((config.seed, step))
-    counts = song_counts(config, {source: len(members) for source, members in songs.items()})
-    requests: list[ViewRequest] = []
-    groups: set[str] = set()
-    for source, count in counts.items():
-        wanted = len(groups) + count
-        for index in rng.permutation(len(songs[source])):
-            song = songs[source][int(index)]
-            if song.group in groups:
-                continue
-            if len(groups) == wanted:
-                break
-            groups.add(song.group)
-            start_s = float(rng.uniform(-2.0, max(0.0, song.duration_s - 0.9 * CHUNK_S)))
-            seeds = rng.integers(1, 2**31, size=config.views_per_song)
-            requests.extend(ViewRequest(song=song, start_s=start_s, seed=int(seed)) for seed in seeds)
-    return requests
+class BatchPlan:
+    """Chooses works and views for each step of a stage."""
+
+    def __init__(self, versions: Versions, stage: StageConfig, seed: int, average_frames: int) -> None:
+        """Args: `seed` is the run's; stages of other names draw other batches."""
+        self._versions = versions
+        self._stage = stage
+        self._seed = (seed, int.from_bytes(stage.name.encode()[:8].ljust(8, b"\0"), "big"))
+        self._average_frames = average_frames
+        self._members: dict[str, list[int]] = {source: [] for source in versions.shares}
+        for place, clique in enumerate(versions.cliques):
+            self._members[clique.source].append(place)
+        self._counts = source_counts(
+            versions.shares, {source: len(own) for source, own in self._members.items()}, stage.batch.cliques
+        )
+
+    def requests(self, step: int) -> list[VersionRequest]:
+        """The views of a step, grouped by work: first its clips, then its whole recordings."""
+        batch = self._stage.batch
+        rng = np.random.default_rng((*self._seed, step))
+        clip_s = float(rng.uniform(*batch.clip_s))
+        clips = round(batch.versions * batch.clip_share)
+        requests = []
+        for clique in self._cliques(rng):
+            place, first = float(rng.random()), int(rng.integers(1 << 16))
+            for version in range(batch.versions):
+                is_clip = version < clips
+                elsewhere = float(rng.random())
+                requests.append(
+                    VersionRequest(
+                        clique=clique,
+                        seed=int(rng.integers(1, 2**31)),
+                        length_s=clip_s if is_clip else batch.whole_s,
+                        place=place if batch.clips_meet else elsewhere,
+                        recording=first + version,
+                    )
+                )
+        return requests
+
+    def draw(self, step: int, pool: ThreadPoolExecutor | None = None) -> Batch:
+        """The batch of a step."""
+        hard = difficulty(self._stage.augment, self._stage.steps, step)
+        requests = self.requests(step)
+        views = self._versions.views(
+            requests, average_frames=self._average_frames, difficulty=hard, augment=self._stage.augment, pool=pool
+        )
+        clique_B = np.array([request.clique for request in requests], np.int64)
+        return assemble(views, clique_B, self._stage.batch, self._average_frames, hard)
+
+    def _cliques(self, rng: np.random.Generator) -> list[int]:
+        """Works of a step; no two of one group, since each is the other's negative."""
+        cliques: Sequence[Clique] = self._versions.cliques
+        chosen: list[int] = []
+        groups: set[str] = set()
+        for source, count in self._counts.items():
+            wanted = len(chosen) + count
+            for index in rng.permutation(len(self._members[source])):
+                if len(chosen) == wanted:
+                    break
+                place = self._members[source][int(index)]
+                if cliques[place].group not in groups:
+                    groups.add(cliques[place].group)
+                    chosen.append(place)
+        return chosen
 
 
-def draw_step(
-    config: TrainingConfig, data: TrainingSet, step: int, average_frames: int, pool: ThreadPoolExecutor | None
-) -> StepViews:
-    """Draws all views of a step."""
-    hard = difficulty(config, step)
-    requests = requests_of_step(config, data.songs, step)
-    mean_VFT = draw_views(requests, difficulty=hard, average_frames=average_frames, speech_FN=data.speech_FN, pool=pool)
-    bins, frames = mean_VFT.shape[1:]
-    rng = np.random.default_rng((config.seed, step, 1))
-    crop = frames
-    if rng.random() < config.crop_share:
-        crop = min(frames, int(rng.integers(config.crop_frames[0], config.crop_frames[1] + 1)))
-    return StepViews(
-        mean_GVFT=mean_VFT.reshape(-1, config.views_per_song, bins, frames), crop_frames=crop, difficulty=hard
+def chunk_starts(frames: int, average_frames: int) -> list[int]:
+    """First averaged frame of each chunk of a view; a view shorter than a chunk is one."""
+    length = CHUNK_FRAMES // average_frames
+    hop = length * CHUNK_HOP_SAMPLES / CHUNK_SAMPLES
+    starts = [0]
+    while round(len(starts) * hop) + length <= frames:
+        starts.append(round(len(starts) * hop))
+    if starts[-1] + length < frames:
+        starts.append(frames - length)
+    return starts
+
+
+def assemble(
+    views: Sequence[Array],
+    clique_B: NDArray[np.int64],
+    batch: BatchConfig,
+    average_frames: int,
+    hard: float,
+) -> Batch:
+    """Cuts views into chunks (or leaves them whole) and gathers those of one length."""
+    parts: dict[int, list[tuple[Array, int, int]]] = {}
+    length = CHUNK_FRAMES // average_frames
+    for number, view_FT in enumerate(views):
+        frames = view_FT.shape[1]
+        if not batch.chunked:
+            parts.setdefault(frames, []).append((view_FT, number, 0))
+            continue
+        for slot, start in enumerate(chunk_starts(frames, average_frames)):
+            chunk_FT = view_FT[:, start : start + length]
+            parts.setdefault(chunk_FT.shape[1], []).append((chunk_FT, number, slot))
+    groups = tuple(
+        ChunkGroup(
+            mean_nFT=np.stack([chunk_FT for chunk_FT, _, _ in members]),
+            view_n=np.array([number for _, number, _ in members], np.int64),
+            slot_n=np.array([slot for _, _, slot in members], np.int64),
+        )
+        for _, members in sorted(parts.items())
     )
-
-
-def drawn_by_source(songs: Sequence[tuple[str, DrawnSong]]) -> dict[str, tuple[DrawnSong, ...]]:
-    """Songs grouped by source, order kept."""
-    groups: dict[str, list[DrawnSong]] = {}
-    for source, song in songs:
-        groups.setdefault(source, []).append(song)
-    return {source: tuple(members) for source, members in groups.items()}
+    return Batch(groups=groups, clique_B=clique_B, difficulty=hard)

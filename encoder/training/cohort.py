@@ -11,45 +11,58 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from encoder.training.augment import CHUNK_S, DrawnSong, ViewRequest, draw_views
+from encoder.grid import CHUNK_FRAMES, CHUNK_SAMPLES, SAMPLE_RATE
+from encoder.training.batches import source_counts
+from encoder.training.config import AugmentConfig
+from encoder.training.versions import VersionRequest, Versions
 
 Array = NDArray[np.float32]
 
 DIFFICULTY = 0.5
 """Half-way between the plain song and the wildest version: bands and keys differ, the music stays whole."""
+CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE
 
 
-def cohort_means(songs: dict[str, tuple[DrawnSong, ...]], size: int, seed: int, average_frames: int) -> Array:
-    """Averaged magnitudes [C, 84, T] of `size` chunks: half from POP909 where it is there, the rest spread evenly.
+def cohort_means(versions: Versions, size: int, seed: int, average_frames: int) -> Array:
+    """Averaged magnitudes [C, 84, T] of `size` chunks, each source by its share.
 
-    Each work gives one chunk before any gives a second; a work's chunks lie at random places.
+    Each work of a source gives one chunk before any gives a second; a work's chunks lie at random places. Works that
+    are shorter than a chunk give none.
     """
     rng = np.random.default_rng((seed, 0xC0407))
-    pop = songs.get("pop909", ())
-    rest = [song for source, members in sorted(songs.items()) if source != "pop909" for song in members]
-    pop_share = size if not rest else size // 2 if pop else 0
-    requests: list[ViewRequest] = []
-    for members, count in ((list(pop), pop_share), (rest, size - pop_share)):
+    members: dict[str, list[int]] = {source: [] for source in versions.shares}
+    for place, clique in enumerate(versions.cliques):
+        members[clique.source].append(place)
+    requests: list[VersionRequest] = []
+    for source, count in source_counts(versions.shares, dict.fromkeys(versions.shares, size), size).items():
         order: list[int] = []
-        while len(order) < count:
-            order.extend(int(index) for index in rng.permutation(len(members)))
-        for index in order[:count]:
-            song = members[index]
-            start_s = float(rng.uniform(0.0, max(0.0, song.duration_s - CHUNK_S)))
-            requests.append(ViewRequest(song=song, start_s=start_s, seed=int(rng.integers(1, 2**31))))
-    return draw_views(
-        requests, difficulty=DIFFICULTY, average_frames=average_frames, speech_FN=np.zeros((84, 0), np.float32)
-    )
+        while len(order) < count and members[source]:
+            order.extend(int(place) for place in rng.permutation(members[source]))
+        requests += [
+            VersionRequest(
+                clique=place,
+                seed=int(rng.integers(1, 2**31)),
+                length_s=CHUNK_S,
+                place=float(rng.random()),
+                recording=int(rng.integers(1 << 16)),
+            )
+            for place in order[:count]
+        ]
+    plain = AugmentConfig(speech_share=0.0, noise_share=0.0)
+    views = versions.views(requests, average_frames=average_frames, difficulty=DIFFICULTY, augment=plain, pool=None)
+    frames = CHUNK_FRAMES // average_frames
+    whole = [view_FT[:, :frames] for view_FT in views if view_FT.shape[1] >= frames]
+    return np.stack(whole) if whole else np.zeros((0, 84, frames), np.float32)
 
 
 def build_cohort(
-    songs: dict[str, tuple[DrawnSong, ...]],
+    versions: Versions,
     embed: Callable[[Array], Array],
     *,
     average_frames: int,
     size: int = 1200,
     seed: int = 1,
 ) -> Array:
-    """The cohort as unit rows [C, D], float32; the same for the same songs, weights and seed."""
-    cohort_CD: Array = embed(cohort_means(songs, size, seed, average_frames)).astype(np.float32)
+    """The cohort as unit rows [C, D], float32; the same for the same works, weights and seed."""
+    cohort_CD: Array = embed(cohort_means(versions, size, seed, average_frames)).astype(np.float32)
     return cohort_CD

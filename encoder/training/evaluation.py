@@ -14,8 +14,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from encoder.grid import CHUNK_FRAMES
 from encoder.training.augment import CHUNK_S, DrawnSong, ViewRequest, draw_views
+from encoder.training.batches import chunk_starts
 from encoder.training.ranking import score_queries
+from encoder.training.recorded_versions import COLUMN_S, RecordedClique
+from encoder.training.spectrum import averaged
+from encoder.training.versions import frames_of
 
 Array = NDArray[np.float32]
 EmbedMeans = Callable[[Array], Array]
@@ -118,3 +123,42 @@ def score_drawn(
         emb_QD = embed(mean_QFT[:, :, :frames])
         scores[f"{length_s:g}s"] = score_ranking(similarity_table([row[None] for row in emb_QD], tracks), right_QR)
     return scores
+
+
+def score_recorded(
+    works: Sequence[RecordedClique], embed: EmbedMeans, *, average_frames: int, length_s: float = CHUNK_S
+) -> dict[str, RetrievalScore]:
+    """Scores recordings of works that training does not see, each against all others: a cut of each, and whole.
+
+    Args:
+        works: With two recordings each.
+        embed: Averaged magnitudes to embeddings.
+        average_frames: CQT frames per averaged frame.
+        length_s: Of the cut, taken from the middle.
+    """
+    names = [work.name for work in works for _ in work.cqts]
+    wholes = [_embedded(cqt_FC, embed, average_frames) for work in works for cqt_FC in work.cqts]
+    cuts = [_embedded(_middle(cqt_FC, length_s), embed, average_frames) for work in works for cqt_FC in work.cqts]
+    right_QR = np.array(names)[:, None] == np.array(names)[None]
+    np.fill_diagonal(right_QR, False)
+    scores = {}
+    for name, queries in ((f"{length_s:g}s", cuts), ("full", wholes)):
+        table_QR = similarity_table(queries, wholes)
+        np.fill_diagonal(table_QR, -np.inf)
+        scores[name] = score_ranking(table_QR, right_QR)
+    return scores
+
+
+def _middle(cqt_FC: NDArray[np.float16], length_s: float) -> NDArray[np.float16]:
+    columns = min(cqt_FC.shape[1], round(length_s / COLUMN_S))
+    start = (cqt_FC.shape[1] - columns) // 2
+    return cqt_FC[:, start : start + columns]
+
+
+def _embedded(cqt_FC: NDArray[np.float16], embed: EmbedMeans, average_frames: int) -> Array:
+    """Embeddings of a recording's chunks."""
+    frames = frames_of(cqt_FC.shape[1] * COLUMN_S, average_frames)
+    mean_FT = averaged(cqt_FC.astype(np.float32), frames)
+    length = CHUNK_FRAMES // average_frames
+    chunks = [mean_FT[:, start : start + length] for start in chunk_starts(frames, average_frames)]
+    return embed(np.stack(chunks))

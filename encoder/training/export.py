@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from encoder.network import EmbeddingNetwork, EncoderConfig
-from encoder.training.batches import TrainingSet
 from encoder.training.cohort import build_cohort
-from encoder.training.config import TrainingConfig
-from encoder.training.loop import embed_means
+from encoder.training.config import NotesData, TrainingConfig
+from encoder.training.stage import embed_means
+from encoder.training.versions import Versions
 from encoder.weights import round_kernels, save_weights
 
 LICENCE = "MIT"
+NOTES = (
+    "notes of POP909 (MIT), of public-domain tune books, and of tunes composed by rule, drawn as constant-Q spectra; "
+    "talk by espeak-ng; no recorded music"
+)
 
 
-def model_card(config: TrainingConfig, data: TrainingSet, scores: dict[str, Any]) -> dict[str, Any]:
+def model_card(config: TrainingConfig, versions: Versions, scores: dict[str, Any]) -> dict[str, Any]:
     """What a user must know of the weights: data, split, recipe, scores, licence."""
+    works = Counter(clique.source for clique in versions.cliques)
+    drawn = isinstance(config.data, NotesData)
     return {
-        "licence": LICENCE,
+        "licence": LICENCE if drawn else "that of the recordings it was trained on; whoever trained it has to say",
         "data": {
-            "works_by_source": {source: len(songs) for source, songs in sorted(data.songs.items())},
-            "origin": "notes of POP909 (MIT), of public-domain tune books, and of tunes composed by rule, drawn as "
-            "constant-Q spectra; talk by espeak-ng; no recorded music",
-            "split": "encoder/training/data/split.csv, part train; validation chose, test was not looked at",
+            "works_by_source": dict(sorted(works.items())),
+            "origin": NOTES if drawn else "recordings of the user's own list",
+            "split": "encoder/training/data/split.csv, part train; validation chose, test was not looked at"
+            if drawn
+            else "a share of the works, by a hash of their names, was held out and scored",
         },
         "recipe": config.model_dump(mode="json"),
         "scores": scores,
-        "limits": "never heard a recorded cover, nor singing; queries under 10 s and talk over music are weak",
+        "limits": "never heard a recorded cover, nor singing; queries under 10 s and talk over music are weak"
+        if drawn
+        else "not calibrated: confidence needs `stream-monitor calibrate`",
     }
 
 
@@ -36,7 +46,7 @@ def export(
     encoder: EncoderConfig,
     network: EmbeddingNetwork,
     config: TrainingConfig,
-    data: TrainingSet,
+    versions: Versions,
     *,
     scores: dict[str, Any],
 ) -> str:
@@ -46,6 +56,6 @@ def export(
     """
     round_kernels(network)
     cohort_CD = build_cohort(
-        data.songs, lambda mean_VFT: embed_means(network, mean_VFT), average_frames=encoder.average_frames
+        versions, lambda mean_VFT: embed_means(network, mean_VFT), average_frames=encoder.average_frames
     )
-    return save_weights(path, encoder, network, cohort_CD, model_card(config, data, scores))
+    return save_weights(path, encoder, network.eval(), cohort_CD, model_card(config, versions, scores))

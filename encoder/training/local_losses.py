@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize, relu
+from torch.nn.functional import cross_entropy, normalize, relu, softplus
 
 from encoder.errors import EncoderError
 from encoder.training.max_mean import cosines, max_mean
@@ -28,7 +28,15 @@ class BatchError(EncoderError):
 class ProxyClassifier(nn.Module):
     """Classification by MaxMean to the proxies of each class (eq. 3, 4)."""
 
-    def __init__(self, classes: int, dimensions: int, *, proxies: int = 9, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        classes: int,
+        dimensions: int,
+        *,
+        proxies: int = 9,
+        label_smoothing: float = 0.0,
+        learnt_scale: bool = True,
+    ) -> None:
         """Proxies start at random.
 
         Args:
@@ -36,11 +44,11 @@ class ProxyClassifier(nn.Module):
             dimensions: D.
             proxies: L of each class.
             label_smoothing: Of the cross entropy; 0 is the paper.
+            learnt_scale: Logits are multiplied by a learnt number that starts at e; else by 1, as eq. 3 is printed.
         """
         super().__init__()
         self.proxy_KLD = nn.Parameter(torch.empty(classes, proxies, dimensions).uniform_(-PROXY_RANGE, PROXY_RANGE))
-        self.log_scale = nn.Parameter(torch.ones(()))
-        """The logits' scale is e to this; it starts at e."""
+        self.log_scale = nn.Parameter(torch.ones(()) if learnt_scale else torch.zeros(()), requires_grad=learnt_scale)
         self.label_smoothing = label_smoothing
 
     def logits(self, emb_BND: Tensor, mask_BN: Tensor) -> Tensor:
@@ -116,6 +124,30 @@ def clews_loss(
     nearest_BB = distance_BBNN.masked_fill(outside_BBNN, float("inf")).amin((2, 3))
     spread = torch.log(epsilon + torch.exp(-gamma * nearest_BB[negative_BB]).mean())
     return best_pairs(distance_BBNN, mask_BN)[positive_BB].mean() + spread
+
+
+def contrastive_loss(emb_BND: Tensor, mask_BN: Tensor, clique_B: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """Each pair of recordings of one work against all recordings of others, by softmax of MaxMean.
+
+    For anchor i and positive j the loss is −log(e^{s_ij/τ} / (e^{s_ij/τ} + Σ_k e^{s_ik/τ})), k over the recordings of
+    other works; the other positives of i are left out, so that they do not push each other away.
+
+    Args:
+        emb_BND: Unit vectors.
+        mask_BN: True where a set has an embedding.
+        clique_B: Work of each set.
+        temperature: τ.
+
+    Returns:
+        The mean over all pairs, a scalar.
+
+    Raises:
+        BatchError: There is no positive pair or no negative one.
+    """
+    positive_BB, negative_BB = _pairs(clique_B)
+    logit_BB = max_mean(cosines(emb_BND, emb_BND), mask_BN, mask_BN) / temperature
+    others_B = torch.logsumexp(logit_BB.masked_fill(~negative_BB, float("-inf")), dim=1)
+    return softplus(others_B[:, None] - logit_BB)[positive_BB].mean()
 
 
 def best_pairs(distance_BBNN: Tensor, mask_BN: Tensor) -> Tensor:

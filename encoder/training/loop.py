@@ -1,249 +1,160 @@
-"""The training run: AdamW over drawn views, with checkpoints from which it goes on as if never interrupted.
+"""The training run: stage after stage, with checkpoints from which it goes on as if never interrupted.
 
-Knows nothing of the command line or of where songs come from; `run` is given a recipe and songs. Files of a run
-directory: `checkpoint.pt` (network, optimiser, step), `metrics.jsonl` (a line per report).
-
-Shapes: G songs of a step, V views of each, F pitch bins, T averaged frames, D embedding.
+Knows nothing of the command line, nor of where versions come from: `run` is given settings and versions.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from encoder.errors import EncoderError
-from encoder.features import normalise
-from encoder.network import EmbeddingNetwork, EncoderConfig, build_network
-from encoder.training.augment import DrawnSong
-from encoder.training.batches import StepViews, TrainingSet, draw_step
-from encoder.training.config import TrainingConfig
-from encoder.training.evaluation import score_drawn
-from encoder.training.losses import contrastive_loss
+from encoder.errors import DeviceError
+from encoder.network import EmbeddingNetwork, EncoderConfig
+from encoder.training.batches import Batch, BatchPlan
+from encoder.training.config import StageConfig, TrainingConfig
+from encoder.training.pca_start import pooled_means, start_from_pca
+from encoder.training.run_folder import Line, RunFolder
+from encoder.training.stage import StageRun, embed_means, learning_rate
+from encoder.training.versions import Array, Versions
 
-CHECKPOINT = "checkpoint.pt"
-METRICS = "metrics.jsonl"
-CHECKPOINT_FORMAT = 1
-_REPORT_EVERY = 50
+REPORT_EVERY = 50
+PCA_BATCHES = 16
 
-Report = Callable[[dict[str, Any]], None]
-
-
-class CheckpointError(EncoderError):
-    """A checkpoint is missing, torn, of another format, or of another recipe."""
-
-
-class DivergedError(EncoderError):
-    """The loss or an embedding is no longer finite."""
-
-
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Linear warm-up, then a cosine from the peak to the final rate."""
-    warm = max(1.0, config.warmup * config.steps)
-    if step < warm:
-        return config.learning_rate * (step + 1) / warm
-    share = (step - warm) / max(1.0, config.steps - warm)
-    half = 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-    return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * half
-
-
-def embed_views(network: EmbeddingNetwork, views: StepViews, precision: str) -> Tensor:
-    """Unit vectors [G, V, D] of the views of a step; cropped first views go through the network on their own."""
-    mean_GVFT = torch.from_numpy(views.mean_GVFT)
-    songs, count, bins, frames = mean_GVFT.shape
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
-        if views.crop_frames >= frames:
-            emb_VD: Tensor = network(normalise(mean_GVFT.reshape(songs * count, bins, frames)))
-            return emb_VD.reshape(songs, count, -1)
-        first_GD: Tensor = network(normalise(mean_GVFT[:, 0, :, : views.crop_frames]))
-        rest_VD: Tensor = network(normalise(mean_GVFT[:, 1:].reshape(songs * (count - 1), bins, frames)))
-    return torch.cat((first_GD[:, None], rest_VD.reshape(songs, count - 1, -1)), dim=1)
-
-
-@contextmanager
-def _evaluating(network: EmbeddingNetwork) -> Iterator[None]:
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train()
-
-
-def embed_means(network: EmbeddingNetwork, mean_VFT: NDArray[np.float32], batch: int = 64) -> NDArray[np.float32]:
-    """Averaged magnitudes [V, 84, T] to unit vectors [V, D], in evaluation mode and float32."""
-    with _evaluating(network), torch.inference_mode():
-        parts = [network(normalise(part)) for part in torch.split(torch.from_numpy(mean_VFT), batch)]
-    emb_VD: NDArray[np.float32] = torch.cat(parts).numpy()
-    return emb_VD
-
-
-class Run:
-    """State of a training run: network, optimiser, next step."""
-
-    def __init__(self, encoder: EncoderConfig, config: TrainingConfig, directory: Path) -> None:
-        torch.manual_seed(config.seed)
-        self.encoder = encoder
-        self.config = config
-        self.directory = directory
-        self.network = build_network(encoder)
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
-        self.step = 0
-
-    def train_step(self, views: StepViews) -> tuple[float, float]:
-        """One optimiser step; returns the loss and the norm of the gradient.
-
-        Raises:
-            DivergedError: If the loss is not finite.
-        """
-        rate = learning_rate(self.config, self.step)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        loss = contrastive_loss(embed_views(self.network, views, self.config.precision), self.config.temperature)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise DivergedError(f"the loss is {value} in step {self.step}; lower learning_rate")
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip))
-        self.optimiser.step()
-        self.step += 1
-        return value, norm
-
-    def save(self) -> None:
-        """Writes the checkpoint atomically."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        temporary = self.directory / (CHECKPOINT + ".tmp")
-        state = {
-            "format": CHECKPOINT_FORMAT,
-            "recipe": self.recipe(),
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-        with temporary.open("wb") as sink:
-            torch.save(state, sink)
-            sink.flush()
-            os.fsync(sink.fileno())
-        temporary.replace(self.directory / CHECKPOINT)
-
-    def recipe(self) -> str:
-        """Canonical text of what must be equal for a run to be resumed."""
-        training = self.config.model_dump(mode="json", exclude={"threads", "checkpoint_every", "evaluate_every"})
-        return json.dumps({"encoder": self.encoder.model_dump(mode="json"), "training": training}, sort_keys=True)
-
-    def restore(self) -> None:
-        """Takes up the checkpoint of the directory.
-
-        Raises:
-            CheckpointError: If there is none, or it is torn or of another format or recipe.
-        """
-        path = self.directory / CHECKPOINT
-        if not path.exists():
-            raise CheckpointError(f"no checkpoint at {path}")
-        try:
-            state = torch.load(path, weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            reason = str(error).partition("\n")[0]
-            raise CheckpointError(f"cannot read the checkpoint {path}: {reason}") from error
-        if state.get("format") != CHECKPOINT_FORMAT:
-            raise CheckpointError(f"{path} has format {state.get('format')}, this program reads {CHECKPOINT_FORMAT}")
-        if state["recipe"] != self.recipe():
-            raise CheckpointError(f"{path} belongs to another recipe; resume with the configuration that it began with")
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = int(state["step"])
+Report = Callable[[Line], None]
+Score = Callable[[Callable[[Array], Array]], dict[str, Any]]
+"""From a function that embeds averaged magnitudes to scores by query length."""
 
 
 def run(
     encoder: EncoderConfig,
     config: TrainingConfig,
-    data: TrainingSet,
-    validation: Sequence[DrawnSong],
-    directory: Path,
+    network: EmbeddingNetwork,
+    versions: Versions,
+    folder: RunFolder,
     *,
+    score: Score | None = None,
     resume: bool = False,
     report: Report = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> EmbeddingNetwork:
-    """Trains to the end of the recipe and returns the network in evaluation mode.
+    """Trains to the end of the last stage; returns the network on the CPU, in evaluation mode.
 
     Args:
         encoder: The network and its features.
-        config: The recipe.
-        data: Songs to train on.
-        validation: Works for the scores in the log.
-        directory: Where checkpoint and metrics go.
-        resume: Go on from the directory's checkpoint.
+        config: Stages, device, seed.
+        network: Where the first stage begins.
+        versions: What to train on.
+        folder: Where checkpoint and metrics go.
+        score: Scores of works that training does not see.
+        resume: Go on from the folder's checkpoint.
         report: Called with each line of metrics.
+        clock: Seconds; decides when checkpoints are written.
 
     Raises:
-        CheckpointError: If `resume` finds no usable checkpoint.
-        DivergedError: If the loss is no longer finite.
+        CheckpointError: `resume` finds no usable checkpoint.
+        DivergedError: The loss is no longer finite.
+        OutOfMemoryError: A batch does not fit.
+        DeviceError: There is no such device.
     """
     torch.set_num_threads(config.threads)
-    state = Run(encoder, config, directory)
-    if resume:
-        state.restore()
-    state.directory.mkdir(parents=True, exist_ok=True)
-    state.network.train()
-    metrics = directory / METRICS
-    _drop_lines_after(metrics, state.step)
-    started, first_step, losses = time.monotonic(), state.step, list[float]()
-    with ThreadPoolExecutor(config.threads) as pool, metrics.open("a") as log:
+    device = training_device(config.device)
+    network.to(device).train()
+    if config.compile:
+        network.trunk.compile()
+    kept = folder.load() if resume else None
+    first = 0 if kept is None else int(kept["stage"])
+    done = sum(stage.steps for stage in config.stages[:first])
+    folder.take_back_after(done + (0 if kept is None else int(kept["state"]["step"])))
 
-        def write(line: dict[str, Any]) -> None:
-            log.write(json.dumps(line) + "\n")
-            log.flush()
-            report(line)
+    def write(line: Line) -> None:
+        folder.write(line)
+        report(line)
 
-        while state.step < config.steps:
-            views = draw_step(config, data, state.step, encoder.average_frames, pool)
-            loss, norm = state.train_step(views)
-            losses.append(loss)
-            done = state.step == config.steps
-            if state.step % _REPORT_EVERY == 0 or done:
-                write(
-                    {
-                        "step": state.step,
-                        "loss": round(float(np.mean(losses)), 4),
-                        "gradient": round(norm, 3),
-                        "learning_rate": round(learning_rate(config, state.step - 1), 6),
-                        "difficulty": round(views.difficulty, 3),
-                        "gem_p": round(float(state.network.pool.p.detach()), 3),
-                        "step_ms": round(1e3 * (time.monotonic() - started) / (state.step - first_step)),
-                    }
-                )
-                losses.clear()
-            if state.step % config.checkpoint_every == 0 or done:
-                state.save()
-            if validation and config.evaluate_every and (state.step % config.evaluate_every == 0 or done):
-                scores = score_drawn(
-                    validation,
-                    lambda mean_VFT: embed_means(state.network, mean_VFT),
-                    average_frames=encoder.average_frames,
-                    speech_FN=data.speech_FN,
-                )
-                write({"step": state.step, "drawn": {name: score.rounded() for name, score in scores.items()}})
-    return state.network.eval()
+    for number, stage in enumerate(config.stages[first:], first):
+        torch.manual_seed(config.seed * 1000 + number)
+        state = StageRun(stage, network, len(versions.cliques), encoder.dimensions, device, config.precision)
+        plan = BatchPlan(versions, stage, config.seed, encoder.average_frames)
+        if kept is not None:
+            state.restore(kept["state"])
+            kept = None
+        elif stage.pca:
+            start_from_pca(network, pooled_means(network, (plan.draw(step) for step in range(PCA_BATCHES))))
+
+        def save(number: int = number, state: StageRun = state) -> None:
+            folder.save({"stage": number, "state": state.state()})
+
+        _run_stage(state, plan, config, done, save, score, write, clock)
+        done += stage.steps
+    return network.cpu().eval()
 
 
-def _drop_lines_after(metrics: Path, step: int) -> None:
-    """Leaves out what a killed run wrote after its last checkpoint."""
-    if not metrics.exists():
-        return
-    kept = [line for line in metrics.read_text().splitlines() if line and json.loads(line)["step"] <= step]
-    metrics.write_text("".join(line + "\n" for line in kept if step))
+def training_device(name: str) -> torch.device:
+    """The device of that name; `auto` is cuda where there is one.
+
+    Raises:
+        DeviceError: There is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"device {name!r}: {str(error).partition(':')[0]}; use cpu, cuda or auto") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device cuda: torch finds no GPU; use cpu, or auto")
+    return device
+
+
+def _run_stage(
+    state: StageRun,
+    plan: BatchPlan,
+    config: TrainingConfig,
+    done: int,
+    save: Callable[[], None],
+    score: Score | None,
+    write: Report,
+    clock: Callable[[], float],
+) -> None:
+    """The steps of one stage; while one is computed, the next one's batch is drawn."""
+    stage = state.config
+    saved = started = clock()
+    first, results = state.step, []
+    with ThreadPoolExecutor(config.threads) as pool, ThreadPoolExecutor(1) as ahead:
+        coming: Future[Batch] | None = ahead.submit(plan.draw, state.step, pool) if state.step < stage.steps else None
+        while coming is not None:
+            batch = coming.result()
+            coming = ahead.submit(plan.draw, state.step + 1, pool) if state.step + 1 < stage.steps else None
+            results.append(state.train_step(batch))
+            last = state.step == stage.steps
+            if state.step % REPORT_EVERY == 0 or last:
+                write(_line(state, stage, done, results, batch, 1e3 * (clock() - started) / (state.step - first)))
+                results = []
+            if last or clock() - saved >= 60 * config.checkpoint_minutes:
+                save()
+                saved = clock()
+            if score is not None and (last or (config.evaluate_every and state.step % config.evaluate_every == 0)):
+                scores = score(lambda mean_VFT: embed_means(state.network, mean_VFT))
+                write({"step": done + state.step, "stage": stage.name, "scores": scores})
+
+
+def _line(
+    state: StageRun, stage: StageConfig, done: int, results: list[Any], batch: Batch, step_ms: float
+) -> dict[str, Any]:
+    terms = {name: round(float(np.mean([each.terms[name] for each in results])), 4) for name in results[0].terms}
+    return {
+        "step": done + state.step,
+        "stage": stage.name,
+        "loss": round(float(np.mean([each.loss for each in results])), 4),
+        "terms": terms,
+        "gradient": round(results[-1].gradient, 3),
+        "learning_rate": round(learning_rate(stage.optimiser, stage.steps, state.step - 1), 6),
+        "difficulty": round(batch.difficulty, 3),
+        "gem_p": round(float(state.network.pool.p.detach()), 3),
+        "chunks": batch.chunks,
+        "step_ms": round(step_ms),
+    }

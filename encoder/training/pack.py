@@ -10,14 +10,13 @@ import argparse
 import importlib.util
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from encoder.errors import TrainingDataError
 from encoder.training.books import tune_song, whole_bars
 from encoder.training.corpus import DATA, PACKED
+from encoder.training.midi_events import clock, notes_by_channel
 from encoder.training.notes import BRIDGE, MELODY, PIANO, Song, sort_notes
 from encoder.training.packed import write_songs
 from encoder.training.tunebook import Tune, read_book
@@ -32,17 +31,11 @@ def read_midi(path: Path, work_id: str, source: str) -> Song:
     import mido
 
     midi = mido.MidiFile(path)
-    tempo_ticks, tempo_starts_s, tempo_us = _tempo_map(midi)
-
-    def seconds(ticks: NDArray[np.int64]) -> NDArray[np.float64]:
-        at = np.searchsorted(tempo_ticks, ticks, side="right") - 1
-        elapsed = (ticks - tempo_ticks[at]) * tempo_us[at] / (midi.ticks_per_beat * 1e6)
-        return np.asarray(tempo_starts_s[at] + elapsed)
-
+    seconds = clock(midi)
     rows: list[tuple[int, int, int, int, int]] = []
     for track in midi.tracks:
         if track.name in TRACK_STEMS:
-            rows.extend((*note, TRACK_STEMS[track.name]) for note in _note_ticks(track))
+            rows += [(*note, TRACK_STEMS[track.name]) for notes in notes_by_channel(track).values() for note in notes]
     table = np.array(rows, np.int64).reshape(-1, 5)
     onset_s, stop_s = seconds(table[:, 0]), seconds(table[:, 1])
     notes_N5 = np.column_stack([onset_s, stop_s - onset_s, table[:, 2:]])
@@ -78,39 +71,6 @@ def readable(tune: Tune) -> bool:
     lengths = np.diff(whole_bars(tune))
     whole = np.mean(np.abs(lengths - tune.beats_per_bar) < 1e-6)
     return bool(whole > 0.6 and 12 <= len(lengths) <= 100)
-
-
-def _tempo_map(midi: Any) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Start tick, start second and microseconds a beat of every stretch of constant tempo."""
-    changes: dict[int, int] = {0: 500_000}
-    for track in midi.tracks:
-        tick = 0
-        for message in track:
-            tick += message.time
-            if message.type == "set_tempo":
-                changes[tick] = message.tempo
-    ticks = np.array(sorted(changes), np.int64)
-    tempo_us = np.array([changes[int(tick)] for tick in ticks], np.float64)
-    steps_s = np.diff(ticks) * tempo_us[:-1] / (midi.ticks_per_beat * 1e6)
-    return ticks, np.concatenate([[0.0], np.cumsum(steps_s)]), tempo_us
-
-
-def _note_ticks(track: Any) -> list[tuple[int, int, int, int]]:
-    """Start tick, end tick, pitch and velocity of a track's notes; a key struck again ends its last note."""
-    notes: list[tuple[int, int, int, int]] = []
-    sounding: dict[int, tuple[int, int]] = {}
-    tick = 0
-    for message in track:
-        tick += message.time
-        if message.type not in ("note_on", "note_off"):
-            continue
-        if message.note in sounding:
-            start, velocity = sounding.pop(message.note)
-            if tick > start:
-                notes.append((start, tick, message.note, velocity))
-        if message.type == "note_on" and message.velocity > 0:
-            sounding[message.note] = (tick, message.velocity)
-    return notes
 
 
 def main() -> None:

@@ -21,23 +21,43 @@ class Version:
     clique_id: str
     recording_id: str
     path: Path
+    subset: str = ""
+    """Part of the dataset that is also scored apart; may be empty."""
 
 
 def read_dataset(csv_path: Path) -> list[Version]:
-    """Reads a CSV with the columns `clique_id`, `recording_id` and `path` (relative to the CSV); others are ignored.
+    """Reads a list in which something can be found: `read_versions`, and some work has two recordings.
+
+    Raises:
+        MetadataError, DatasetError: As `read_versions`.
+        DatasetError: No work has two recordings.
+    """
+    versions = read_versions(csv_path)
+    check_answers(versions, str(csv_path))
+    return versions
+
+
+def read_versions(csv_path: Path) -> list[Version]:
+    """Reads a CSV with the columns `clique_id`, `recording_id` and `path` (relative to the CSV).
+
+    A column `subset` names parts that are also scored apart; other columns are ignored.
 
     Raises:
         MetadataError: It cannot be read, lacks a column, has a broken row or one recording twice.
-        DatasetError: A clique is not named, or no work has two recordings.
+        DatasetError: A clique is not named.
     """
     versions = [
-        Version(clique_id=row.columns["clique_id"].strip(), recording_id=row.track_id, path=row.path)
+        Version(
+            clique_id=row.columns["clique_id"].strip(),
+            recording_id=row.track_id,
+            path=row.path,
+            subset=row.columns.get("subset", "").strip(),
+        )
         for row in read_metadata(csv_path, identifier="recording_id", required=["clique_id"])
     ]
     unnamed = next((version for version in versions if not version.clique_id), None)
     if unnamed is not None:
         raise DatasetError(f"{csv_path}: recording {unnamed.recording_id!r} has no clique_id")
-    check_answers(versions, str(csv_path))
     return versions
 
 

@@ -15,9 +15,10 @@ from encoder.training.local_losses import (
     ProxyClassifier,
     best_pairs,
     clews_loss,
+    contrastive_loss,
     triplet_loss,
 )
-from encoder.training.max_mean import cosines
+from encoder.training.max_mean import cosines, max_mean
 from index.maxmean import max_mean as of_the_matcher
 
 D = 6
@@ -147,3 +148,27 @@ def test_a_batch_of_strangers_is_refused() -> None:
         triplet_loss(emb_BND, mask_BN, torch.arange(len(COUNTS)))
     with pytest.raises(BatchError, match="two recordings of one work"):
         clews_loss(emb_BND, mask_BN, torch.zeros(len(COUNTS), dtype=torch.long))
+
+
+def test_contrastive_loss_is_its_formula() -> None:
+    """Each positive pair against all recordings of other works, by MaxMean; a work's others take no part."""
+    generator = torch.Generator().manual_seed(0)
+    emb_BND = torch.nn.functional.normalize(torch.randn((6, 3, 8), generator=generator), dim=2)
+    mask_BN = torch.tensor([[1, 1, 1], [1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 0]], dtype=torch.bool)
+    clique_B = torch.tensor([0, 0, 1, 1, 2, 2])
+    similarity_BB = max_mean(cosines(emb_BND, emb_BND), mask_BN, mask_BN).tolist()
+    total = 0.0
+    for anchor in range(6):
+        top = math.exp(similarity_BB[anchor][anchor ^ 1] / 0.1)
+        others = [math.exp(similarity_BB[anchor][k] / 0.1) for k in range(6) if k // 2 != anchor // 2]
+        total -= math.log(top / (top + sum(others)))
+    assert float(contrastive_loss(emb_BND, mask_BN, clique_B)) == pytest.approx(total / 6, rel=1e-4)
+
+
+def test_contrastive_loss_is_low_where_works_are_told_apart() -> None:
+    """Equal views and orthogonal works cost nearly nothing; equal works cost the logarithm of their number."""
+    clique_B = torch.arange(4).repeat_interleave(3)
+    mask_BN = torch.ones((12, 1), dtype=torch.bool)
+    assert float(contrastive_loss(torch.eye(4)[clique_B][:, None], mask_BN, clique_B)) < 1e-3
+    alike = torch.ones((12, 1, 4)) / 2
+    assert float(contrastive_loss(alike, mask_BN, clique_B)) == pytest.approx(math.log(10), rel=1e-4)

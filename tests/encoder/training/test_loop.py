@@ -1,180 +1,306 @@
-"""The training loop and the recipe around it, on a tiny network."""
+"""The training run on a tiny network: resuming, stages, divergence, and the recipe around it."""
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from encoder.errors import RecipeError
+from encoder.errors import DeviceError, RecipeError
 from encoder.model import Encoder
-from encoder.network import EncoderConfig, FoldedConfig
-from encoder.training.augment import drawn_song
-from encoder.training.batches import TrainingSet, difficulty, draw_step, drawn_by_source, requests_of_step, song_counts
-from encoder.training.config import TrainingConfig
+from encoder.network import EmbeddingNetwork, EncoderConfig, FoldedConfig, build_network
+from encoder.training.augment import EMPTY_SPEECH, drawn_song
+from encoder.training.batches import Batch, BatchPlan
+from encoder.training.config import (
+    BatchConfig,
+    ClassificationConfig,
+    ContrastiveConfig,
+    LossConfig,
+    NotesData,
+    OptimiserConfig,
+    StageConfig,
+    TrainingConfig,
+    TripletConfig,
+)
 from encoder.training.corpus import load_songs
-from encoder.training.loop import CHECKPOINT, METRICS, CheckpointError, DivergedError, Run, learning_rate, run
+from encoder.training.drawn_versions import DrawnVersions
+from encoder.training.loop import run, training_device
 from encoder.training.recipe import read_recipe, train
+from encoder.training.run_folder import CHECKPOINT, CURVES, RECIPE, RUN, CheckpointError, RunFolder, read_metrics
+from encoder.training.stage import DivergedError, OutOfMemoryError, StageRun, learning_rate
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-ENCODER = EncoderConfig(network=FoldedConfig(stem=2, widths=(8,), blocks=(1,), time_strides=(2,)))
+ENCODER = EncoderConfig(network=FoldedConfig(stem=2, widths=(8,), blocks=(1,), time_strides=(2,)), dimensions=16)
+GLOBAL = StageConfig(
+    name="global",
+    steps=3,
+    batch=BatchConfig(cliques=3, versions=2, clip_share=0.0, whole_s=40.0, chunked=False),
+    losses=LossConfig(classification=ClassificationConfig(proxies=1), triplet=TripletConfig()),
+    pca=True,
+)
+LOCAL = StageConfig(
+    name="local",
+    steps=4,
+    batch=BatchConfig(cliques=3, versions=2, clip_s=(6.0, 30.0), whole_s=40.0),
+    losses=LossConfig(classification=ClassificationConfig(proxies=2), contrastive=ContrastiveConfig()),
+)
 TRAINING = TrainingConfig(
-    steps=6,
-    mixture={"pop909": 2, "aird": 1},
-    works_per_source=6,
-    songs_per_step=4,
-    views_per_song=3,
-    speech_minutes=0,
+    data=NotesData(mixture={"pop909": 2, "aird": 1}, works_per_source=6, speech_minutes=0),
+    stages=(GLOBAL, LOCAL),
+    device="cpu",
     precision="fp32",
     threads=1,
-    checkpoint_every=2,
-    evaluate_every=3,
+    evaluate_every=0,
 )
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def data() -> TrainingSet:
+def versions() -> DrawnVersions:
     """Six works of each of two sources, without talk."""
     songs = load_songs(("pop909", "aird"), part="train", limit=6)
-    return TrainingSet(
-        songs=drawn_by_source([(song.source, drawn_song(song)) for song in songs]),
-        speech_FN=np.zeros((84, 0), np.float32),
-    )
+    named = {source: [drawn_song(song) for song in songs if song.source == source] for source in ("pop909", "aird")}
+    return DrawnVersions(named, {"pop909": 2, "aird": 1}, EMPTY_SPEECH)
 
 
-def _equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+def fresh(seed: int = 1) -> EmbeddingNetwork:
+    """A tiny network, always the same for a seed."""
+    torch.manual_seed(seed)
+    return build_network(ENCODER)
+
+
+def folder(path: Path, config: TrainingConfig = TRAINING) -> RunFolder:
+    """A run's folder."""
+    return RunFolder(path, config.decisive())
+
+
+def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Whether two networks are the same to the last bit."""
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(data: TrainingSet, tmp_path: Path) -> None:
-    """Killed in step 5, resumed from the checkpoint of step 4: the same weights and the same log to the last bit."""
-    whole = run(ENCODER, TRAINING, data, (), tmp_path / "whole")
-
-    state = Run(ENCODER, TRAINING, tmp_path / "cut")
-    state.network.train()
-    for step in range(4):
-        state.train_step(draw_step(TRAINING, data, step, ENCODER.average_frames, None))
-    state.save()
-    state.train_step(draw_step(TRAINING, data, 4, ENCODER.average_frames, None))
-    (tmp_path / "cut" / METRICS).write_text('{"step": 4}\n{"step": 5}\n')
-    resumed = run(ENCODER, TRAINING, data, (), tmp_path / "cut", resume=True)
-    assert _equal(whole, resumed)
-    steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / METRICS).read_text().splitlines()]
-    assert steps == [4, 6]
+class KilledError(Exception):
+    """Stands for a kill between two steps."""
 
 
-def test_training_lowers_the_loss(data: TrainingSet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+def test_a_resumed_run_equals_an_uninterrupted_one(versions: DrawnVersions, tmp_path: Path, steps: int) -> None:
+    """Killed after any step, in either stage: the same weights and the same log as the run that was not."""
+    with folder(tmp_path / "whole") as whole_folder:
+        whole = run(ENCODER, TRAINING, fresh(), versions, whole_folder)
+
+    def clock() -> Iterator[float]:
+        # A checkpoint is due after every step; the clock is read once more at the start of each stage.
+        yield from (1e4 * reading for reading in range(steps + 1))
+        raise KilledError
+
+    readings = clock()
+    with pytest.raises((KilledError, RuntimeError)), folder(tmp_path / "cut") as cut:  # both are one block
+        run(ENCODER, TRAINING, fresh(), versions, cut, clock=lambda: next(readings))
+    assert (tmp_path / "cut" / CHECKPOINT).exists()
+    with folder(tmp_path / "cut") as cut:
+        resumed = run(ENCODER, TRAINING, fresh(seed=7), versions, cut, resume=True)
+    assert equal(whole, resumed)
+    lines, again = (read_metrics(tmp_path / name) for name in ("whole", "cut"))
+    assert [line["step"] for line in lines] == [line["step"] for line in again] == [3, 7]
+    assert again[-1]["loss"] == pytest.approx(lines[-1]["loss"]) or steps > 3
+
+
+def test_a_stage_takes_over_the_weights_of_the_one_before(versions: DrawnVersions, tmp_path: Path) -> None:
+    """With a first stage the second ends elsewhere than without."""
+    alone = TRAINING.model_copy(update={"stages": (LOCAL,)})
+    with folder(tmp_path / "both") as both, folder(tmp_path / "one", alone) as one:
+        assert not equal(run(ENCODER, TRAINING, fresh(), versions, both), run(ENCODER, alone, fresh(), versions, one))
+
+
+def test_training_lowers_the_loss(versions: DrawnVersions) -> None:
     """A few dozen steps on the same views learn them."""
-    config = TRAINING.model_copy(update={"steps": 30, "difficulty_full_at": 1.0, "learning_rate": 0.02})
-    state = Run(ENCODER, config, tmp_path)
-    state.network.train()
-    losses = [state.train_step(draw_step(config, data, 0, ENCODER.average_frames, None))[0] for _ in range(30)]
+    stage = LOCAL.model_copy(
+        update={"steps": 30, "losses": LossConfig(contrastive=ContrastiveConfig()), "optimiser": OptimiserConfig()}
+    )
+    state = StageRun(stage, fresh().train(), len(versions.cliques), 16, CPU, "fp32")
+    batch = BatchPlan(versions, stage, 1, ENCODER.average_frames).draw(0)
+    losses = [state.train_step(batch).loss for _ in range(30)]
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_another_recipe_is_not_resumed(data: TrainingSet, tmp_path: Path) -> None:
-    """A checkpoint knows its recipe."""
-    Run(ENCODER, TRAINING, tmp_path).save()
-    with pytest.raises(CheckpointError, match="another recipe"):
-        run(ENCODER, TRAINING.model_copy(update={"seed": 5}), data, (), tmp_path, resume=True)
+def test_another_recipe_is_not_resumed(versions: DrawnVersions, tmp_path: Path) -> None:
+    """A checkpoint knows its recipe, but not the number of threads."""
+    with folder(tmp_path) as first:
+        run(ENCODER, TRAINING, fresh(), versions, first)
+    other = TRAINING.model_copy(update={"seed": 5})
+    with folder(tmp_path, other) as second, pytest.raises(CheckpointError, match="another recipe"):
+        run(ENCODER, other, fresh(), versions, second, resume=True)
+    same = TRAINING.model_copy(update={"threads": 2, "checkpoint_minutes": 1.0})
+    with folder(tmp_path, same) as third:
+        run(ENCODER, same, fresh(), versions, third, resume=True)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no checkpoint"])
-def test_missing_and_torn_checkpoints_are_refused(data: TrainingSet, tmp_path: Path, content: bytes | None) -> None:
+def test_missing_and_torn_checkpoints_are_refused(
+    versions: DrawnVersions, tmp_path: Path, content: bytes | None
+) -> None:
     """Resuming needs a checkpoint that can be read."""
     if content is not None:
         (tmp_path / CHECKPOINT).write_bytes(content)
-    with pytest.raises(CheckpointError, match="checkpoint"):
-        run(ENCODER, TRAINING, data, (), tmp_path, resume=True)
+    with folder(tmp_path) as torn, pytest.raises(CheckpointError, match="checkpoint"):
+        run(ENCODER, TRAINING, fresh(), versions, torn, resume=True)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(data: TrainingSet, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run(versions: DrawnVersions) -> None:
     """Divergence is an error, not a set of useless weights."""
-    state = Run(ENCODER, TRAINING, tmp_path)
+    network = fresh().train()
     with torch.no_grad():
-        state.network.head.project.weight.fill_(float("nan"))
+        network.head.project.weight.fill_(float("nan"))
+    state = StageRun(LOCAL, network, len(versions.cliques), 16, CPU, "fp32")
     with pytest.raises(DivergedError, match="step 0"):
-        state.train_step(draw_step(TRAINING, data, 0, ENCODER.average_frames, None))
+        state.train_step(BatchPlan(versions, LOCAL, 1, ENCODER.average_frames).draw(0))
 
 
-def test_works_of_one_melody_never_meet_in_a_step(data: TrainingSet) -> None:
-    """Two works of one group would be each other's negatives."""
-    twin = {
-        source: tuple(drawn_song(song, "one") for song in load_songs((source,), part="train", limit=4))
-        for source in ("pop909", "aird")
-    }
-    twin["pop909"] += data.songs["pop909"][:2]
-    for step in range(5):
-        groups = [request.song.group for request in requests_of_step(TRAINING, twin, step)][::3]
-        assert len(groups) == len(set(groups))
+def test_out_of_memory_names_a_batch_that_fits(versions: DrawnVersions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six works do not fit, three do; the trial of them changes no weight."""
+    stage = LOCAL.model_copy(update={"batch": LOCAL.batch.model_copy(update={"cliques": 6})})
+    network = fresh().train()
+    state = StageRun(stage, network, len(versions.cliques), 16, CPU, "fp32")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    forward = StageRun._terms
 
+    def scarce(self: StageRun, batch: Batch) -> dict[str, torch.Tensor]:
+        if len(batch.clique_B) > 6:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+        return forward(self, batch)
 
-def test_the_mixture_decides_how_many_songs_of_each_source() -> None:
-    """Shares are rounded to whole songs that fill the step, and never more than a source has."""
-    config = TRAINING.model_copy(update={"songs_per_step": 10, "mixture": {"a": 0.55, "b": 0.25, "c": 0.2}})
-    counts = song_counts(config, {"a": 100, "b": 100, "c": 1})
-    assert sum(counts.values()) >= 9
-    assert counts["c"] == 1
-    assert counts["a"] >= 5
+    monkeypatch.setattr(StageRun, "_terms", scarce)
+    with pytest.raises(OutOfMemoryError, match=r"6 cliques x 2 versions.*3 x 2 would: set batch.cliques to 3"):
+        state.train_step(BatchPlan(versions, stage, 1, ENCODER.average_frames).draw(0))
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
 def test_schedules() -> None:
-    """The learning rate rises, peaks and falls to its end; the difficulty rises to 1 and stays."""
-    config = TRAINING.model_copy(update={"steps": 1000})
-    rates = [learning_rate(config, step) for step in range(1000)]
+    """The learning rate rises, peaks and falls to its end, or stays."""
+    config = OptimiserConfig()
+    rates = [learning_rate(config, 1000, step) for step in range(1000)]
     assert max(rates) == pytest.approx(config.learning_rate, rel=1e-3)
     assert np.argmax(rates) == pytest.approx(150, abs=2)
     assert rates[-1] == pytest.approx(config.final_learning_rate, rel=0.05)
-    assert difficulty(config, 0) == pytest.approx(0.1)
-    assert difficulty(config, 500) == difficulty(config, 999) == 1.0
+    constant = OptimiserConfig(schedule="constant", learning_rate=0.001)
+    assert {learning_rate(constant, 10, step) for step in range(10)} == {0.001}
+
+
+@pytest.mark.parametrize(("name", "said"), [("nonsense", "use cpu, cuda or auto"), ("cuda", "no GPU")])
+def test_a_device_that_is_not_there_is_refused(name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never quietly the CPU where a GPU was asked for."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(DeviceError, match=said):
+        training_device(name)
+    assert training_device("auto") == CPU
 
 
 def test_a_recipe_gives_weights_that_load(tmp_path: Path) -> None:
-    """From a training file to a folder that the encoder takes, with scores in its log and licence in its card."""
+    """From a training file to a folder that the encoder takes, with scores, settings, metrics and a picture."""
     (tmp_path / "encoder.yaml").write_text(json.dumps(ENCODER.model_dump(mode="json")))
-    training = {**TRAINING.model_dump(mode="json"), "steps": 100}
-    content = {"encoder": "encoder.yaml", "rendered_works": 0, "validation_sources": ["aird"], "training": training}
+    content = {
+        "encoder": "encoder.yaml",
+        "rendered_works": 0,
+        "validation_sources": ["aird"],
+        "training": TRAINING.model_dump(mode="json"),
+    }
     (tmp_path / "train.yaml").write_text(json.dumps(content))
-    recipe, encoder = read_recipe(tmp_path / "train.yaml", steps=3)
+    recipe, encoder = read_recipe(tmp_path / "train.yaml", steps=2)
     lines: list[dict[str, object]] = []
     trained = train(recipe, encoder, tmp_path / "run", report=lines.append)
     loaded = Encoder.load(trained.weights)
     assert loaded.fingerprint.startswith(trained.fingerprint)
     assert loaded.card["licence"] == "MIT"
-    assert loaded.card["recipe"]["steps"] == 3
-    assert [line["step"] for line in lines] == [3, 3]
-    assert "20s" in lines[-1]["drawn"]  # type: ignore[operator]  # a dict of scores
+    assert [stage["steps"] for stage in loaded.card["recipe"]["stages"]] == [2, 2]
+    assert [line["step"] for line in lines] == [2, 2, 4, 4]
+    assert "20s" in trained.scores
+    assert all((tmp_path / "run" / name).stat().st_size for name in (CURVES, RECIPE, RUN))
+    assert json.loads((tmp_path / "run" / RUN).read_text())["seed"] == 1
+    with pytest.raises(RecipeError, match="--resume"):
+        train(recipe, encoder, tmp_path / "run")
 
 
-def test_shipped_recipes_are_valid() -> None:
-    """The default recipe and both encoder files hold known keys only; paper and default differ in their network."""
-    recipe, encoder = read_recipe(CONFIGS / "training" / "bootstrap.yaml")
-    assert recipe.training == TrainingConfig()
-    assert encoder == EncoderConfig()
-    assert Encoder.load().card["encoder"] == encoder.model_dump(mode="json")
+def test_the_shipped_recipes_are_whole() -> None:
+    """Both files are read; the paper's has its own loss, batch and optimiser and nothing else."""
+    default, _ = read_recipe(CONFIGS / "training" / "default.yaml")
+    assert isinstance(default.training.data, NotesData)
+    paper, encoder = read_recipe(CONFIGS / "training" / "paper.yaml")
+    assert encoder.network.kind == "resnet50_ibn"
+    assert [stage.name for stage in paper.training.stages] == ["global", "local"]
+    for stage in paper.training.stages:
+        assert stage.batch.cliques * stage.batch.versions == 128
+        assert stage.optimiser.learning_rate == 0.001
+        assert stage.losses.triplet == TripletConfig(factor=1.0, mining="all")
+        assert stage.losses.contrastive is None
+        assert stage.losses.clews is None
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("change", "said"),
     [
-        ("steps: [", "no YAML"),
-        ("", "holds no keys"),
-        ("encoder: nowhere.yaml", "cannot read"),
-        ("encoder: x.yaml\nstpes: 3", "stpes"),
-        ("encoder: x.yaml\ntraining: {songs_per_step: 1}", "songs_per_step"),
+        ({"start": "nowhere"}, "nowhere"),
+        ({"training": {"stages": []}}, "stages"),
+        ({"training": {"stages": [{"name": "a", "losses": {}}]}}, "losses is empty"),
+        ({"training": {"stages": [{"name": "a"}, {"name": "a"}]}}, "a name of its own"),
+        ({"training": {"data": {"kind": "recordings"}}}, "csv"),
+        ({"encoder": None}, "encoder"),
     ],
 )
-def test_wrong_recipes_are_refused(tmp_path: Path, text: str, message: str) -> None:
-    """Each mistake is one line that names it."""
-    (tmp_path / "train.yaml").write_text(text)
-    with pytest.raises(RecipeError, match=message):
+def test_a_wrong_recipe_says_what_is_wrong(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    """Each fault names its key."""
+    content = {"encoder": str(CONFIGS / "encoder" / "default.yaml"), **change}
+    (tmp_path / "train.yaml").write_text(json.dumps(content))
+    with pytest.raises(Exception, match=said) as caught:
         read_recipe(tmp_path / "train.yaml")
+    assert type(caught.value).__module__ == "encoder.errors"
 
 
-def test_a_missing_recipe_is_refused(tmp_path: Path) -> None:
-    """The message names the file."""
-    with pytest.raises(RecipeError, match=r"nothing\.yaml"):
-        read_recipe(tmp_path / "nothing.yaml")
+def test_batches_follow_their_configuration(versions: DrawnVersions) -> None:
+    """Sources by their shares, clips first, one clip length a step, another in the next."""
+    plan = BatchPlan(versions, LOCAL, 1, ENCODER.average_frames)
+    lengths = []
+    for step in range(20):
+        requests = plan.requests(step)
+        assert requests == plan.requests(step)
+        assert len(requests) == 6
+        sources = [versions.cliques[request.clique].source for request in requests[::2]]
+        assert sorted(sources) == ["aird", "pop909", "pop909"]
+        clips, wholes = (
+            {request.length_s for request in requests[::2]},
+            {request.length_s for request in requests[1::2]},
+        )
+        assert len(clips) == 1
+        assert wholes == {40.0}
+        lengths += clips
+    assert 6 <= min(lengths) < 15 < 21 < max(lengths) <= 30
+
+
+def test_works_of_one_melody_never_meet_in_a_step() -> None:
+    """Two works of one group would be each other's negatives."""
+    songs = [drawn_song(song, "one") for song in load_songs(("pop909",), part="train", limit=4)]
+    songs += [drawn_song(song) for song in load_songs(("pop909",), part="train", limit=6)[4:]]
+    versions = DrawnVersions({"pop909": songs}, {"pop909": 1.0}, EMPTY_SPEECH)
+    plan = BatchPlan(versions, LOCAL, 1, 20)
+    for step in range(5):
+        groups = [versions.cliques[request.clique].group for request in plan.requests(step)[::2]]
+        assert len(groups) == len(set(groups)) == 3
+
+
+def test_all_chunks_of_a_batch_reach_the_loss_once(versions: DrawnVersions) -> None:
+    """Each view has the chunks that the grid gives it, in the places that the mask shows."""
+    batch = BatchPlan(versions, LOCAL, 1, ENCODER.average_frames).draw(3)
+    places = [
+        (int(view), int(slot)) for group in batch.groups for view, slot in zip(group.view_n, group.slot_n, strict=True)
+    ]
+    assert len(set(places)) == len(places) == batch.chunks
+    for view in range(6):
+        slots = sorted(slot for own, slot in places if own == view)
+        assert slots == list(range(len(slots)))
+    # A whole view of 40 s: 0, 10 and 20 s.
+    assert [len(list(group)) for _, group in itertools.groupby(sorted(view for view, _ in places))][1::2] == [3, 3, 3]

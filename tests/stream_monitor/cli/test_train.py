@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,13 +22,14 @@ encoder: encoder.yaml
 rendered_works: 0
 validation_sources: [aird]
 training:
-  mixture: {aird: 1}
-  works_per_source: 8
-  songs_per_step: 4
-  views_per_song: 2
-  speech_minutes: 0
+  data: {kind: notes, mixture: {aird: 1}, works_per_source: 8, speech_minutes: 0}
+  stages:
+    - name: contrastive
+      batch: {cliques: 4, versions: 2, clip_s: [6, 20], whole_s: 20}
+  device: cpu
   threads: 1
   evaluate_every: 0
+  checkpoint_minutes: 0.0001
 """
 
 
@@ -43,7 +48,7 @@ def test_a_few_steps_give_weights(recipe: Path, tmp_path: Path, capsys: pytest.C
     captured = capsys.readouterr()
     result = json.loads(captured.out)
     assert Encoder.load(Path(result["weights"])).fingerprint.startswith(result["fingerprint"])
-    assert "step 2/2 loss=" in captured.err
+    assert 'step 2/2 stage="contrastive" loss=' in captured.err
 
 
 def test_a_run_is_not_overwritten_but_resumed(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,3 +69,29 @@ def test_a_missing_training_file_is_one_line(tmp_path: Path, capsys: pytest.Capt
     error = capsys.readouterr().err
     assert "nothing.yaml" in error
     assert error.count("\n") == 1
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGKILL in the middle; resumed, it gives the very weights of the run that was left alone."""
+    options = ["train", "--config", str(recipe), "--steps", "60"]
+    assert main([*options, "--output", str(tmp_path / "whole")]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    cut = tmp_path / "cut"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stream_monitor", *options, "--output", str(cut)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 120
+    while not (cut / "checkpoint.pt").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    assert (cut / "checkpoint.pt").exists()
+    assert not (cut / "weights").exists(), "the run was over before it was killed"
+    assert main([*options, "--resume", str(cut)]) == 0
+    resumed = json.loads(capsys.readouterr().out)
+    assert resumed["fingerprint"] == whole["fingerprint"]
+    assert resumed["scores"] == whole["scores"]
