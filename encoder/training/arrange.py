@@ -8,6 +8,7 @@ cover's time. Knows nothing of sound or of the split.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ from encoder.training.notes import (
     stem,
 )
 from encoder.training.ornament import alter_melody, thin_piano
-from encoder.training.structure import restructure, warp
+from encoder.training.structure import reorder, restructure, warp
 
 BASS_BELOW = 52
 """Piano notes under this MIDI pitch that are the lowest of their moment count as the bass."""
@@ -47,6 +48,7 @@ class CoverConfig:
         tempo: Range of the tempo ratio (cover over original).
         rubato: Largest slow deviation from that tempo, as a share.
         structure: Whether to add an introduction, cut and repeat sections.
+        longest_s: With it sections are also reordered, and no more than so much of the original is kept (seconds).
         rewrite: Chance that the accompaniment is new (chords by rule) instead of the original's, thinned.
         substitution: Chance that a chord is substituted where the accompaniment is new.
     """
@@ -56,6 +58,7 @@ class CoverConfig:
     tempo: tuple[float, float] = (0.8, 1.25)
     rubato: float = 0.03
     structure: bool = False
+    longest_s: float | None = None
     rewrite: float = 0.6
     substitution: float = 0.15
 
@@ -90,13 +93,14 @@ def plain(song: Song) -> Arrangement:
     )
 
 
-def arrange(song: Song, seed: int, config: CoverConfig | None = None) -> Arrangement:
+def arrange(song: Song, seed: int, config: CoverConfig | None = None, bands: Sequence[Band] = BANDS) -> Arrangement:
     """A cover of a song.
 
     Args:
         song: The original.
         seed: Decides everything that is random; equal seeds give equal covers.
         config: How far to go; the default is of middling difficulty and keeps the structure.
+        bands: Who may play; never the band of the original.
 
     Returns:
         The cover with its map of time. Its melody is recognisable, its key, tempo, band, accompaniment and details
@@ -105,8 +109,8 @@ def arrange(song: Song, seed: int, config: CoverConfig | None = None) -> Arrange
     config = config or CoverConfig()
     rng = np.random.default_rng([zlib.crc32(song.work_id.encode()), 2, seed])
     own = BANDS[int(np.random.default_rng([zlib.crc32(song.work_id.encode()), 1]).integers(len(BANDS)))]
-    bands = [band for band in BANDS if band is not own]
-    band = bands[int(rng.integers(len(bands)))]
+    others = [band for band in bands if band is not own]
+    band = others[int(rng.integers(len(others)))]
     grid = beat_grid(song)
     voices, said = _voices(song, grid, band, config, rng)
     parts = _players(band, voices, rng)
@@ -114,7 +118,11 @@ def arrange(song: Song, seed: int, config: CoverConfig | None = None) -> Arrange
         parts.append(_drums(song, grid, band, rng))
     shift = int(rng.integers(-config.max_transposition, config.max_transposition + 1))
     ratio = float(np.exp(rng.uniform(*np.log(config.tempo))))
-    sections, intro_s = restructure(song, grid.beats_s, rng) if config.structure else ([(0.0, song.duration_s)], 0.0)
+    sections, intro_s = [(0.0, song.duration_s)], 0.0
+    if config.structure and config.longest_s is not None:
+        sections, intro_s = reorder(song, grid.beats_s, config.longest_s, rng)
+    elif config.structure:
+        sections, intro_s = restructure(song, grid.beats_s, rng)
     time_map = warp(sections, grid.beats_s, ratio=ratio, rubato=config.rubato, lead_s=intro_s / ratio, rng=rng)
     jitter_s = 0.004 + 0.014 * config.difficulty
     moved = [_move(part, time_map, shift, jitter_s, rng) for part in parts]

@@ -19,10 +19,13 @@ from encoder.errors import TrainingDataError
 
 SOUNDFONT_FOLDERS = (
     Path("/usr/share/sounds/sf2"),
+    Path("/usr/share/sounds/sf3"),
     Path("/usr/share/soundfonts"),
     Path("/opt/homebrew/share/soundfonts"),
 )
 SOUNDFONTS = ("FluidR3_GM.sf2", "TimGM6mb.sf2", "default-GM.sf2")
+PACKAGES = {"MuseScore_General_Lite.sf3": "musescore-general-soundfont-small"}
+"""Debian's package of a soundfont that is none of these."""
 LOG_LEVELS = 5
 LINEAR = 1
 
@@ -43,7 +46,8 @@ def find_soundfont(name: str | None = None) -> Path:
             if (folder / wanted).is_file():
                 return folder / wanted
     what = name or "General MIDI soundfont"
-    raise TrainingDataError(f"no {what} found: apt-get install fluid-soundfont-gm timgm6mb-soundfont")
+    package = PACKAGES.get(name or "", "fluid-soundfont-gm timgm6mb-soundfont")
+    raise TrainingDataError(f"no {what} found: apt-get install {package}")
 
 
 @lru_cache(maxsize=1)
@@ -74,16 +78,19 @@ class Synth:
         soundfont: Path of the soundfont.
         rate: Sample rate in Hz, 8,000 to 96,000.
         room: Reverb level, 0 (off) to 1.
+        chorus: Whether the chorus is on.
         polyphony: Voices at once; more cost time.
     """
 
-    def __init__(self, soundfont: Path, *, rate: int, room: float = 0.0, polyphony: int = 96) -> None:
+    def __init__(
+        self, soundfont: Path, *, rate: int, room: float = 0.0, chorus: bool = False, polyphony: int = 96
+    ) -> None:
         lib = library()
         self._lib = lib
         self._settings = lib.new_fluid_settings()
         lib.fluid_settings_setnum(self._settings, b"synth.sample-rate", float(rate))
         lib.fluid_settings_setnum(self._settings, b"synth.gain", 0.4)
-        lib.fluid_settings_setint(self._settings, b"synth.chorus.active", 0)
+        lib.fluid_settings_setint(self._settings, b"synth.chorus.active", int(chorus))
         lib.fluid_settings_setint(self._settings, b"synth.reverb.active", int(room > 0))
         lib.fluid_settings_setnum(self._settings, b"synth.reverb.level", min(max(room, 0.0), 1.0))
         lib.fluid_settings_setnum(self._settings, b"synth.reverb.room-size", 0.3 + 0.5 * min(max(room, 0.0), 1.0))
@@ -118,6 +125,10 @@ class Synth:
         self._lib.fluid_synth_cc(self._synth, channel, 7, volume)
         self._lib.fluid_synth_cc(self._synth, channel, 10, pan)
 
+    def tune(self, channel: int, cents: float) -> None:
+        """Moves a channel's pitch by -200 to 200 cents, by its pitch wheel."""
+        self._lib.fluid_synth_pitch_bend(self._synth, channel, round(8192 * (1 + cents / 200)))
+
     def note_on(self, channel: int, pitch: int, velocity: int) -> None:
         """Starts a note."""
         self._lib.fluid_synth_noteon(self._synth, channel, pitch, velocity)
@@ -144,6 +155,7 @@ def _declare(lib: ctypes.CDLL) -> None:
         ("fluid_synth_sfload", number, [pointer, text, number]),
         ("fluid_synth_set_interp_method", number, [pointer, number, number]),
         ("fluid_synth_program_change", number, [pointer, number, number]),
+        ("fluid_synth_pitch_bend", number, [pointer, number, number]),
         ("fluid_synth_cc", number, [pointer, number, number, number]),
         ("fluid_synth_noteon", number, [pointer, number, number, number]),
         ("fluid_synth_noteoff", number, [pointer, number, number]),

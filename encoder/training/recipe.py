@@ -125,12 +125,10 @@ def train(
         raise RecipeError(f"{directory} holds a run already: go on with --resume {directory}, or name another")
     config = recipe.training
     material = _material(recipe, encoder, lists, gathered)
-    with RunFolder(
-        directory, {"encoder": encoder.model_dump(mode="json"), "start": recipe.start, **config.decisive()}
-    ) as folder:
-        folder.describe(
-            {**recipe.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json")}, config.seed, config.device
-        )
+    decided = {"start": recipe.start, "encoder": encoder.model_dump(mode="json")}
+    with RunFolder(directory, {**decided, **config.decisive()}) as folder:
+        device = str(training_device(config.device))
+        folder.describe({**recipe.model_dump(mode="json"), **decided}, config.seed, device)
         network = run(
             encoder, config, _network(recipe, encoder, config.seed), material.versions, folder,
             score=material.score, resume=resume, report=report,

@@ -32,6 +32,8 @@ def render(
     rate: int = SAMPLE_RATE,
     stereo: bool = False,
     room: float = 0.0,
+    chorus: bool = False,
+    tuning_cents: float = 0.0,
     level_dbfs: float | None = -18.0,
     tail_s: float = TAIL_S,
 ) -> NDArray[np.float32]:
@@ -43,6 +45,8 @@ def render(
         rate: Sample rate in Hz.
         stereo: Whether to keep left and right.
         room: Reverb, 0 (none, fastest) to 1.
+        chorus: Whether the synthesiser's chorus is on.
+        tuning_cents: How far all pitched parts are from concert pitch.
         level_dbfs: RMS level that the whole is brought to, peaks above 0.95 lowering it; None leaves the synthesiser's.
         tail_s: How long notes may ring after the last one ends.
 
@@ -56,9 +60,11 @@ def render(
     samples = int(np.ceil((arrangement.duration_s + tail_s) * rate / STEP_SAMPLES)) * STEP_SAMPLES
     wave_2S = np.zeros((2, samples), np.float32)
     events = _events(arrangement, rate)
-    with Synth(Path(font), rate=rate, room=room) as synth:
+    with Synth(Path(font), rate=rate, room=room, chorus=chorus) as synth:
         for part, channel in zip(arrangement.parts, _channels(arrangement), strict=True):
             synth.set_channel(channel, program=part.program, volume=part.volume, pan=part.pan)
+            if tuning_cents and not part.percussion:
+                synth.tune(channel, tuning_cents)
         at = 0
         for sample, velocity, channel, pitch in events.tolist():
             if sample > at:
