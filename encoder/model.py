@@ -22,7 +22,7 @@ from encoder.cqt import ConstantQ
 from encoder.errors import AudioShapeError, DeviceError
 from encoder.features import average_time, is_sounding, normalise
 from encoder.fuse import fuse
-from encoder.grid import BINS, BLOCK_FRAMES, CHUNK_FRAMES, HOP, MIN_SAMPLES, block_sample_window
+from encoder.grid import BINS, BLOCK_FRAMES, CHUNK_FRAMES, HOP, MIN_SAMPLES, SAMPLE_RATE, block_sample_window
 from encoder.reference_cqt import ReferenceConstantQ
 from encoder.tonal_print import tonal_fingerprint
 from encoder.weights import Weights, load_weights
@@ -142,8 +142,12 @@ class Encoder:
             magnitude_BFT: Array = self._transform(wave).cpu().numpy()
         return magnitude_BFT
 
-    def embed(self, chunks: Sequence[Array]) -> Embeddings:
+    def embed(self, chunks: Sequence[Array], *, longest: int = CHUNK_FRAMES) -> Embeddings:
         """Unit vectors of chunks, each [84, n] magnitudes with n from 258 (6 s) to 861 (20 s); mixed lengths are fine.
+
+        Args:
+            chunks: Magnitudes.
+            longest: Most frames of a chunk; more than 861 only for networks that were trained on whole recordings.
 
         Raises:
             AudioShapeError: If a chunk has another shape.
@@ -153,9 +157,10 @@ class Encoder:
         by_length: dict[int, list[int]] = {}
         means: list[Array] = []
         for index, chunk in enumerate(chunks):
-            if chunk.ndim != 2 or chunk.shape[0] != BINS or not MIN_FRAMES <= chunk.shape[1] <= CHUNK_FRAMES:
+            if chunk.ndim != 2 or chunk.shape[0] != BINS or not MIN_FRAMES <= chunk.shape[1] <= longest:
                 raise AudioShapeError(
-                    f"need chunks [84, {MIN_FRAMES} to {CHUNK_FRAMES}] (6 to 20 s), got {tuple(chunk.shape)}"
+                    f"need chunks [84, {MIN_FRAMES} to {longest}] (6 to {longest * HOP / SAMPLE_RATE:.0f} s), "
+                    f"got {tuple(chunk.shape)}"
                 )
             mean_FT = average_time(chunk, self._factor)
             means.append(mean_FT)

@@ -19,7 +19,17 @@ from encoder.tonal import FEATURE_HOP_SAMPLES, PITCH_CLASSES, Features, feature_
 from stream_monitor.local_alignment import advance, best_path, followed, scoreboard
 from stream_monitor.similarity_band import Band, band_gain, blocks
 
-__all__ = ["Alignment", "AlignmentConfig", "Anchor", "Features", "Stretch", "align", "features", "strengths"]
+__all__ = [
+    "Alignment",
+    "AlignmentConfig",
+    "Anchor",
+    "Features",
+    "Stretch",
+    "align",
+    "features",
+    "strength_of",
+    "strengths",
+]
 
 LOWEST_TEMPO: Final = 0.7
 HIGHEST_TEMPO: Final = 1.45
@@ -139,7 +149,7 @@ def align(
         return None
     score_12 = strengths(stream, track, anchor=anchor, config=config)
     best = int(np.argmax(score_12)) if transposition_semitones is None else transposition_semitones % PITCH_CLASSES
-    strength = float(score_12[best] - np.sort(np.delete(score_12, best))[-_RIVALS:].mean())
+    strength = strength_of(score_12, best)
     if score_12[best] <= 0.0 or strength < config.least_strength:
         return None
     band = _band(stream, track, anchor, 1)
@@ -195,6 +205,12 @@ def strengths(
         )  # fmt: skip
     score_S: NDArray[np.float64] = best_SM.max(axis=1).astype(np.float64)
     return score_S
+
+
+def strength_of(score_12: NDArray[np.float64], best: int | None = None) -> float:
+    """Score of the best transposition (or of `best`) less the mean of the next three."""
+    best = int(np.argmax(score_12)) if best is None else best
+    return float(score_12[best] - np.sort(np.delete(score_12, best))[-_RIVALS:].mean())
 
 
 def _band(stream: Features, track: Features, anchor: Anchor | None, step: int) -> Band:

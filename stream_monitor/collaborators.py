@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from encoder.grid import CHUNK_FRAMES
 from index.protocol import Index
 from stream_monitor.chunk import Chunk
 from stream_monitor.evidence import ChunkEvidence, Verifier
@@ -53,7 +54,7 @@ class EncoderLike(Protocol):
 
     def frames(self, wave_BS: Float32Array) -> Float32Array: ...
 
-    def embed(self, chunks: Sequence[Float32Array]) -> EmbeddingsLike: ...
+    def embed(self, chunks: Sequence[Float32Array], *, longest: int = CHUNK_FRAMES) -> EmbeddingsLike: ...
 
 
 class StreamMemory(Verifier, Protocol):

@@ -40,7 +40,8 @@ def chroma(sketch_nF: npt.NDArray[np.uint8], rows: int = ROWS) -> Float32Array:
     amplitude_NF = np.where(level_NF > 0, 10 ** ((level_NF - 100.0) / 20), 0.0).reshape(frames, rows, -1).mean(axis=1)
     folded_NP = np.sqrt(amplitude_NF).reshape(frames, -1, PITCH_CLASSES).sum(axis=1)
     top_N1 = folded_NP.max(axis=1, keepdims=True, initial=0.0)
-    return np.divide(folded_NP, top_N1, out=np.zeros_like(folded_NP), where=top_N1 > 0).astype(np.float32)
+    scaled_NP = np.divide(folded_NP, top_N1, out=np.zeros_like(folded_NP), where=top_N1 > 0)
+    return np.asarray(scaled_NP, np.float32)
 
 
 def centred(chroma_NP: Float32Array) -> Float32Array:

@@ -6,6 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+COLOURS = {
+    "exact": "#1f77b4",
+    "two_stage": "#d62728",
+    "aligned": "#2ca02c",
+    "whole": "#9467bd",
+    "chroma": "#8c564b",
+    "qmax": "#e377c2",
+}
+
 
 def draw_lengths(scores: Mapping[str, Any], path: Path) -> None:
     """One line for each search, with its 95% band; whole recordings are a dotted line.
@@ -22,14 +31,16 @@ def draw_lengths(scores: Mapping[str, Any], path: Path) -> None:
     axis = figure.subplots()
     lengths = sorted((name for name in scores if name != "full"), key=float)
     seconds = [float(name) for name in lengths]
-    for search, colour in (("exact", "#1f77b4"), ("two_stage", "#d62728")):
-        figures = [scores[name][search]["map"] for name in lengths]
+    searches = [name for name in COLOURS if scores and name in next(iter(scores.values()))]
+    for search in searches:
+        figures, colour = [scores[name][search]["map"] for name in lengths], COLOURS[search]
         label = search.replace("_", " ")
         axis.plot(seconds, [each["mean"] for each in figures], marker="o", color=colour, label=label)
         lows, highs = [each["low"] for each in figures], [each["high"] for each in figures]
         axis.fill_between(seconds, lows, highs, color=colour, alpha=0.15, linewidth=0)
-    if "full" in scores:
-        axis.axhline(scores["full"]["exact"]["map"]["mean"], color="#777777", linestyle=":", label="whole recordings")
+    if "full" in scores and searches:
+        best = max(scores["full"][search]["map"]["mean"] for search in searches)
+        axis.axhline(best, color="#777777", linestyle=":", label="whole recordings (best)")
     axis.set(xlabel="query length, s", ylabel="mAP", ylim=(0, 1.02))
     axis.legend(frameon=False, loc="lower right")
     axis.grid(color="#eeeeee")

@@ -68,7 +68,7 @@ class FakeEncoder:
         """[B, 84, 431] magnitudes of blocks' windows."""
         return np.stack([self._frames_of_one(wave_S) for wave_S in wave_BS])
 
-    def embed(self, chunks: Sequence[npt.NDArray[np.float32]]) -> FakeEmbeddings:
+    def embed(self, chunks: Sequence[npt.NDArray[np.float32]], *, longest: int = 861) -> FakeEmbeddings:
         """One unit row for each [84, n] chunk; zeros for silence."""
         rows = [self._embed_one(chunk_FT) for chunk_FT in chunks]
         embedding_BD = np.stack(rows) if rows else np.zeros((0, self.dimensions), np.float32)

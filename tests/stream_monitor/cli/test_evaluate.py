@@ -11,7 +11,7 @@ import pytest
 from encoder.model import Encoder
 from stream_monitor.cli import main
 from stream_monitor.evaluation.dataset import Version
-from stream_monitor.evaluation.listening import HeardVersion, embed_samples
+from stream_monitor.evaluation.listening import HeardVersion, Piece, hear_samples
 from stream_monitor.evaluation.scoring import score_lengths
 from tests.fakes.band import song
 from tests.stream_monitor.sound import write_audio
@@ -49,7 +49,8 @@ def test_versions_are_found_and_told(place: Path, tmp_path: Path, capsys: pytest
     assert list(result["scores"]) == ["10", "20", "full"]  # nothing is 60 s long
     assert [result["scores"][name]["queries"] for name in ("10", "20", "full")] == [30, 30, 10]
     for name in ("20", "full"):
-        for search in ("exact", "two_stage"):
+        assert result["scores"][name]["aligned"]["queries"] == 10
+        for search in ("exact", "two_stage", "aligned"):
             found = result["scores"][name][search]["map"]
             assert found["low"] <= found["mean"] <= found["high"]
             assert found["mean"] > 0.9
@@ -91,14 +92,17 @@ def test_a_dataset_that_cannot_work(
 def heard(clique: str, name: str, *rows: list[float]) -> HeardVersion:
     embedding_ND = np.array(rows, np.float32)
     version = Version(clique_id=clique, recording_id=name, path=Path(name))
-    return HeardVersion(version=version, duration_s=20.0, embedding_ND=embedding_ND, cuts={20.0: [embedding_ND]})
+    piece = Piece(embedding_ND=embedding_ND, sketch_nF=np.zeros((0, 84), np.uint8), whole_D=None)
+    return HeardVersion(version=version, duration_s=20.0, whole=piece, cuts={20.0: [piece]})
 
 
 def test_the_own_recording_is_no_answer_and_the_unnamed_are_at_zero() -> None:
     """By hand: with one neighbour a query names only itself, so its other version ties with all others at 0."""
     east, near, north = [1.0, 0.0], [0.8, 0.6], [0.0, 1.0]
     versions = [heard("w", "a", east), heard("w", "b", near), heard("v", "c", north)]
-    scores = score_lengths(versions, [20.0], neighbours=1, seed=1)
+    scores = score_lengths(
+        versions, [20.0], searches=["exact", "two_stage"], neighbours=1, checked=5, slow_cuts=1, seed=1
+    )
     assert list(scores) == ["20", "full"]
     exact, staged = scores["20"]["exact"], scores["20"]["two_stage"]
     assert scores["20"]["queries"] == 2  # v has no other version
@@ -111,14 +115,32 @@ def test_the_own_recording_is_no_answer_and_the_unnamed_are_at_zero() -> None:
 def test_a_recording_is_heard_as_a_stream_of_its_own() -> None:
     """As many embeddings as the grid has chunks, the tail included; a cut is what its samples alone give."""
     encoder, wave_S = Encoder.load(), song(3, 47.0)
-    assert embed_samples(encoder, wave_S).shape == (4, encoder.dimensions)
+    assert hear_samples(encoder, wave_S).embedding_ND.shape == (4, encoder.dimensions)
     cut_S = wave_S[7_777 : 7_777 + 6 * RATE]
-    np.testing.assert_allclose(embed_samples(encoder, cut_S), embed_samples(encoder, cut_S.copy()), atol=1e-6)
-    assert embed_samples(encoder, np.zeros(10 * RATE, np.float32)).shape == (0, encoder.dimensions)
+    first, second = (hear_samples(encoder, cut_S.copy()).embedding_ND for _ in range(2))
+    np.testing.assert_allclose(first, second, atol=1e-6)
+    assert hear_samples(encoder, np.zeros(10 * RATE, np.float32)).embedding_ND.shape == (0, encoder.dimensions)
 
 
 def test_samples_that_are_no_numbers_are_silence() -> None:
     """As in a stream: one damaged recording must not spoil the similarities of all."""
     wave_S = song(4, 25.0)
     wave_S[5_000:5_010] = np.nan
-    assert np.isfinite(embed_samples(Encoder.load(), wave_S)).all()
+    assert np.isfinite(hear_samples(Encoder.load(), wave_S).embedding_ND).all()
+
+
+def test_every_search_finds_the_same_music(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also the baselines, each with its figures; subsets are scored apart."""
+    rows = (place / "good.csv").read_text(encoding="utf-8").splitlines()
+    named = [rows[0] + ",subset", *(row + (",odd" if "w1" in row or "w3" in row else ",even") for row in rows[1:])]
+    (place / "subsets.csv").write_text("\n".join(named) + "\n", encoding="utf-8")
+    searches = ["exact", "aligned", "whole", "chroma", "qmax"]
+    options = [part for search in searches for part in ("--search", search)]
+    assert main(["evaluate", "--dataset", str(place / "subsets.csv"), "--length", "20", "--cuts", "2", *options]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]["20"]
+    for search in searches:
+        assert scores[search]["map"]["mean"] > 0.7, search
+        assert set(scores[search]["subsets"]) == {"even", "odd"}
+    assert "two_stage" not in scores
+    assert scores["exact"]["subsets"]["odd"]["queries"] == 8
+    assert scores["qmax"]["subsets"]["odd"]["queries"] == 4

@@ -1,0 +1,154 @@
+"""Ways to search the recordings of a dataset, each as a table of similarities. Knows nothing of works or scores.
+
+exact      MaxMean of every pair (Du et al., eq. 1 and 2)
+two_stage  MaxMean of those that the K nearest neighbours of any chunk name, 0 for all others
+aligned    the best of two_stage again, by `version_rank`: what `identify` ranks by
+whole      cosine of one embedding for each whole piece, as ByteCover2's
+chroma     no network: local alignment of chroma at the best transposition
+qmax       no network: Qmax (Serra et al., 2009)
+
+Legend: Q queries, R recordings, N chunks, D embedding.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import numpy as np
+import numpy.typing as npt
+
+from encoder.tonal import Features, features
+from encoder.training.evaluation import similarity_table
+from index.live import LiveIndex
+from index.rows import EmbeddingRows
+from stream_monitor.alignment import strength_of, strengths
+from stream_monitor.evaluation import chroma
+from stream_monitor.evaluation.listening import Piece
+from stream_monitor.version_rank import version_score
+
+Float32Array = npt.NDArray[np.float32]
+SEARCHES = ("exact", "two_stage", "aligned", "whole", "chroma", "qmax")
+SLOW = ("aligned", "chroma", "qmax")
+"""Those that compare pair by pair."""
+WHOLE_ROWS = 108
+"""Tonal rows of 20 s: of longer queries fewer recordings are aligned, so that each costs the same."""
+LEAST_CHECKED = 10
+CHROMA_ROWS = 2
+"""Sketch rows of a chroma frame that is aligned: .19 s."""
+
+
+class Searcher:
+    """The recordings, ready to be searched; close it when done."""
+
+    def __init__(self, recordings: Sequence[Piece], *, neighbours: int, checked: int, threads: int = 0) -> None:
+        """Args: K of the first stage; how many of the best are aligned; threads for slow searches, 0: all cores."""
+        self._recordings = recordings
+        self._neighbours = neighbours
+        self._checked = checked
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
+        self._index = LiveIndex(EmbeddingRows(recordings[0].embedding_ND.shape[1]))
+        for key, piece in enumerate(recordings):
+            self._index.add(key, piece.embedding_ND)
+        self._index.merge()
+        self._features: dict[str, list[Features]] = {}
+
+    def close(self) -> None:
+        """Lets go of the index and the threads."""
+        self._pool.shutdown()
+        with closing(self._index):
+            pass
+
+    def tables(
+        self, queries: Sequence[Piece], searches: Sequence[str], own_Q: npt.NDArray[np.int64]
+    ) -> dict[str, Float32Array]:
+        """Similarities [Q, R] by search.
+
+        Args:
+            queries: Pieces.
+            searches: Out of `SEARCHES`.
+            own_Q: The recording that each query was cut from, which is no answer.
+        """
+        exact_QR = similarity_table(
+            [piece.embedding_ND for piece in queries], [piece.embedding_ND for piece in self._recordings]
+        )
+        staged_QR = np.where(self.named(queries), exact_QR, np.float32(0.0))
+        made: dict[str, Callable[[], Float32Array]] = {
+            "exact": lambda: exact_QR,
+            "two_stage": lambda: staged_QR,
+            "aligned": lambda: self._aligned(queries, staged_QR, own_Q),
+            "whole": lambda: self._whole(queries),
+            "chroma": lambda: self._pairs(queries, "chroma", self._chroma_strength),
+            "qmax": lambda: self._qmax(queries),
+        }
+        return {name: made[name]() for name in searches}
+
+    def named(self, queries: Sequence[Piece]) -> npt.NDArray[np.bool_]:
+        """Which recordings [Q, R] the first stage names."""
+        named_QR = np.zeros((len(queries), len(self._recordings)), np.bool_)
+        for q, piece in enumerate(queries):
+            if len(piece.embedding_ND):
+                found = self._index.neighbours(piece.embedding_ND, k=self._neighbours)
+                named_QR[q, found.track_BK.ravel()] = True
+        return named_QR
+
+    def _aligned(self, queries: Sequence[Piece], staged_QR: Float32Array, own_Q: npt.NDArray[np.int64]) -> Float32Array:
+        tracks = self._of("tonal", self._recordings)
+        heard = self._of("tonal", queries)
+        # What is not looked at again stays behind all that is, in its old order.
+        table_QR = staged_QR - np.float32(1e3)
+
+        def rank(q: int) -> None:
+            others = np.flatnonzero((staged_QR[q] != 0) & (np.arange(len(tracks)) != own_Q[q]))
+            rows = max(WHOLE_ROWS, len(heard[q].tonal_NCP))
+            checked = max(LEAST_CHECKED, round(self._checked * WHOLE_ROWS / rows))
+            for r in others[np.argsort(-staged_QR[q, others], kind="stable")][:checked]:
+                table_QR[q, r] = version_score(float(staged_QR[q, r]), heard[q], tracks[r])
+
+        list(self._pool.map(rank, range(len(queries))))
+        return table_QR
+
+    def _whole(self, queries: Sequence[Piece]) -> Float32Array:
+        def rows(pieces: Sequence[Piece]) -> Float32Array:
+            silent = np.zeros(self._recordings[0].embedding_ND.shape[1], np.float32)
+            return np.stack([silent if piece.whole_D is None else piece.whole_D for piece in pieces])
+
+        cosine_QR: Float32Array = rows(queries) @ rows(self._recordings).T
+        return cosine_QR
+
+    def _chroma_strength(self, heard: Features, track: Features) -> float:
+        return strength_of(strengths(heard, track))
+
+    def _pairs(self, queries: Sequence[Piece], kind: str, score: Callable[[Features, Features], float]) -> Float32Array:
+        tracks, heard = self._of(kind, self._recordings), self._of(kind, queries)
+
+        def row(q: int) -> list[float]:
+            return [score(heard[q], track) for track in tracks]
+
+        return np.array(list(self._pool.map(row, range(len(queries)))), np.float32)
+
+    def _qmax(self, queries: Sequence[Piece]) -> Float32Array:
+        tracks = [chroma.chroma(piece.sketch_nF) for piece in self._recordings]
+        heard = [chroma.chroma(piece.sketch_nF) for piece in queries]
+
+        def row(q: int) -> list[float]:
+            return [chroma.qmax(heard[q], track_NP) for track_NP in tracks]
+
+        return np.array(list(self._pool.map(row, range(len(queries)))), np.float32)
+
+    def _of(self, kind: str, pieces: Sequence[Piece]) -> list[Features]:
+        """Features of pieces; those of the recordings are made once."""
+        if pieces is self._recordings and kind in self._features:
+            return self._features[kind]
+        made = [_features(kind, piece) for piece in pieces]
+        if pieces is self._recordings:
+            self._features[kind] = made
+        return made
+
+
+def _features(kind: str, piece: Piece) -> Features:
+    if kind == "tonal":
+        return features(piece.sketch_nF)
+    return Features(first=0, tonal_NCP=chroma.centred(chroma.chroma(piece.sketch_nF, CHROMA_ROWS)))
