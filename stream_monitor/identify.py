@@ -1,8 +1,9 @@
 """Ranks the tracks of a catalogue for one whole heard file, and says where each lies.
 
 First stage: every track that is among the K nearest neighbours of any chunk is a candidate. Second stage: MaxMean of
-all chunks of the file against each (Du et al., ICASSP 2023). The best are placed by their frames and spectral peaks; a
-track whose own recording the file holds comes before all others. It knows nothing of files, of streaming, or of how
+all chunks of the file against each (Du et al., ICASSP 2023). Third: the best are ranked again with the strength of
+their alignment. They are placed by their frames and spectral peaks; a track whose own recording the file holds comes
+before all others. It knows nothing of files, of streaming, or of how
 results are shown. What does not fit into memory at once (a 12-hour file against many tracks) goes in slices.
 
 M chunks of the file, N embeddings of a track, D dimensions.
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import CHUNK_SAMPLES, SAMPLE_RATE
+from encoder.tonal import features
 from index.catalogue import Catalogue
 from index.maxmean import max_mean_of
 from stream_monitor.confidence import Calibration, PlayFeatures
@@ -27,9 +29,12 @@ from stream_monitor.evidence import MatchType
 from stream_monitor.file_evidence import FileEvidence, file_evidence
 from stream_monitor.file_placing import Placement, holds_recording, place
 from stream_monitor.verifier import TrackPrints
+from stream_monitor.version_rank import version_score, worth_aligning
 
 SLICE_VALUES = 4_000_000
 """Similarities that are held at a time: 16 MB."""
+ALIGNED_SAMPLES = 300 * SAMPLE_RATE
+"""Longest file whose best tracks are aligned before they are ranked; MaxMean alone ranks longer ones well."""
 SLICE_CHUNKS = 256
 """Chunks that are looked up at a time."""
 
@@ -90,14 +95,24 @@ class Identifier:
     def identify(self, heard: HeardFile, *, top: int) -> list[Result]:
         """The `top` best tracks for a file, best first; those below any threshold are kept."""
         scores = self._scores(heard.embedding_ND)
-        ranked = sorted(scores, key=lambda key: (-scores[key], key))
+        ranked = self._ranked(heard, scores)
         recordings = {key for key in ranked[: self._config.checked_tracks] if self._holds_recording(heard, key)}
         best = sorted(ranked, key=lambda key: key not in recordings)[:top]
         evidence = file_evidence(
             heard, self._catalogue.index, self._cohort_CD, self._calibration.null, self._work_of, best
         )
         results = [self._result(heard, key, scores[key], evidence) for key in best]
-        return sorted(results, key=lambda result: (result.match_type != "recording", -result.score, result.track_key))
+        return sorted(results, key=lambda result: result.match_type != "recording")
+
+    def _ranked(self, heard: HeardFile, scores: Mapping[int, float]) -> list[int]:
+        """All named tracks by MaxMean, the best of them by `version_rank`; a long file has no need of that."""
+        ranked = sorted(scores, key=lambda key: (-scores[key], key))
+        if heard.duration_samples > ALIGNED_SAMPLES:
+            return ranked
+        notes = features(heard.sketch_nF)
+        count = worth_aligning(notes, self._config.checked_tracks)
+        again = {key: version_score(scores[key], notes, self._prints.of(key).features) for key in ranked[:count]}
+        return [*sorted(again, key=lambda key: (-again[key], key)), *ranked[count:]]
 
     def _scores(self, query_MD: npt.NDArray[np.float32]) -> dict[int, float]:
         """MaxMean of the whole file against every track that any of its chunks names."""

@@ -15,6 +15,13 @@ from stream_monitor.alignment import Anchor, Features, strength_of, strengths
 
 WEIGHT: Final = 3.0
 """Of the alignment's strength per second; from 1.5 to 6 the ranks are much the same."""
+WHOLE_ROWS: Final = round(20 * SAMPLE_RATE / FEATURE_HOP_SAMPLES)
+LEAST: Final = 10
+
+
+def worth_aligning(heard: Features, limit: int) -> int:
+    """How many of the best candidates to look at: `limit` up to 20 s, then so many fewer that the cost stays."""
+    return max(LEAST, round(limit * WHOLE_ROWS / max(WHOLE_ROWS, len(heard.tonal_NCP))))
 
 
 def version_score(similarity: float, heard: Features, track: Features, anchor: Anchor | None = None) -> float:

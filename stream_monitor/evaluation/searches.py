@@ -27,15 +27,12 @@ from index.rows import EmbeddingRows
 from stream_monitor.alignment import strength_of, strengths
 from stream_monitor.evaluation import chroma
 from stream_monitor.evaluation.listening import Piece
-from stream_monitor.version_rank import version_score
+from stream_monitor.version_rank import version_score, worth_aligning
 
 Float32Array = npt.NDArray[np.float32]
 SEARCHES = ("exact", "two_stage", "aligned", "whole", "chroma", "qmax")
 SLOW = ("aligned", "chroma", "qmax")
 """Those that compare pair by pair."""
-WHOLE_ROWS = 108
-"""Tonal rows of 20 s: of longer queries fewer recordings are aligned, so that each costs the same."""
-LEAST_CHECKED = 10
 CHROMA_ROWS = 2
 """Sketch rows of a chroma frame that is aligned: .19 s."""
 
@@ -102,8 +99,7 @@ class Searcher:
 
         def rank(q: int) -> None:
             others = np.flatnonzero((staged_QR[q] != 0) & (np.arange(len(tracks)) != own_Q[q]))
-            rows = max(WHOLE_ROWS, len(heard[q].tonal_NCP))
-            checked = max(LEAST_CHECKED, round(self._checked * WHOLE_ROWS / rows))
+            checked = worth_aligning(heard[q], self._checked)
             for r in others[np.argsort(-staged_QR[q, others], kind="stable")][:checked]:
                 table_QR[q, r] = version_score(float(staged_QR[q, r]), heard[q], tracks[r])
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from encoder.tonal import features
+from encoder.tonal_print import features_of
 from index.catalogue import Catalogue
 from stream_monitor.cli import main
 from stream_monitor.confidence import CALIBRATION_KEY, Calibration
@@ -15,6 +17,7 @@ from stream_monitor.enrol import HeardFile, Listener
 from stream_monitor.enrolment import enrol
 from stream_monitor.identify import Identifier
 from stream_monitor.metadata import plan_enrolment
+from stream_monitor.version_rank import version_score
 from tests.fakes.encoder import FakeEncoder
 from tests.stream_monitor.sound import melody, write_audio
 
@@ -70,7 +73,8 @@ def test_an_mp3_excerpt_of_a_recording_comes_first_in_its_place(catalogue: Catal
 
 
 def test_the_score_is_max_mean_of_the_whole_file(catalogue: Catalogue, tmp_path: Path) -> None:
-    """Scores are those of the slow and obvious way, below any threshold too, and fall after the recording."""
+    """Scores are those of the slow and obvious way, below any threshold too; ranks after the recording fall by
+    score and alignment together."""
     heard = hear(excerpt(tmp_path / "a.mp3", 103, 2.0, 38.0))
     results = identifier(catalogue).identify(heard, top=TRACKS)
     assert len(results) == TRACKS
@@ -80,7 +84,12 @@ def test_the_score_is_max_mean_of_the_whole_file(catalogue: Catalogue, tmp_path:
         obvious = similarity_MN.max(axis=1 if chunks <= positions else 0).mean()
         assert result.score == pytest.approx(float(obvious))
         assert result.confidence is None
-    rest = [result.score for result in results if result.match_type != "recording"]
+    notes = features(heard.sketch_nF)
+    rest = [
+        version_score(result.score, notes, features_of(catalogue.tonal(result.track_key)))
+        for result in results
+        if result.match_type != "recording"
+    ]
     assert rest == sorted(rest, reverse=True)
 
 
