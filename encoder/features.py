@@ -1,4 +1,4 @@
-"""What stands between CQT frames and the network: averaging over time, the silence rule, and normalisation.
+"""What stands between CQT frames and the network: averaging over time, the silence rule, tuning, and normalisation.
 
 Knows nothing of networks, audio or streams. Every step looks at one chunk alone, so a chunk gives the same features
 in any batch.
@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from encoder.tuning import at_concert_pitch
 
 COMPRESSION: Final = 100.0
 SILENCE: Final = 5e-5
@@ -47,3 +49,15 @@ def normalise(mean_BFT: Tensor) -> Tensor:
     mean = logged.mean(dim=(1, 2), keepdim=True)
     deviation = logged.std(dim=(1, 2), keepdim=True, correction=0).clamp(min=1e-4)
     return (logged - mean) / deviation
+
+
+def prepare(mean_BFT: NDArray[np.float32], *, tuned: bool) -> Tensor:
+    """What a network takes of averaged magnitudes: tuned to concert pitch chunk by chunk (or not), then normalised.
+
+    Args:
+        mean_BFT: Averaged magnitudes [B, 84, T].
+        tuned: `EncoderConfig.tuned`.
+    """
+    if tuned:
+        mean_BFT = np.stack([at_concert_pitch(mean_FT) for mean_FT in mean_BFT])
+    return normalise(torch.from_numpy(mean_BFT))

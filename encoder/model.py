@@ -1,7 +1,7 @@
 """The encoder as its users see it: samples to frames, chunks of frames to unit vectors. NumPy in, NumPy out.
 
 Knows nothing of streams, catalogues or training. The steps are those of `cqt.py` (frames), `features.py` (averaging,
-silence, normalisation) and `network.py` (embedding).
+silence, tuning, normalisation) and `network.py` (embedding).
 
 Shapes: B batch, S samples, F pitch bins (84), T frames or averaged frames, D 512, C cohort.
 """
@@ -20,7 +20,7 @@ from torch import nn
 
 from encoder.cqt import ConstantQ
 from encoder.errors import AudioShapeError, DeviceError
-from encoder.features import average_time, is_sounding, normalise
+from encoder.features import average_time, is_sounding, prepare
 from encoder.fuse import fuse
 from encoder.grid import BINS, BLOCK_FRAMES, CHUNK_FRAMES, HOP, MIN_SAMPLES, SAMPLE_RATE, block_sample_window
 from encoder.reference_cqt import ReferenceConstantQ
@@ -32,7 +32,7 @@ Array = NDArray[np.float32]
 MIN_FRAMES: Final = MIN_SAMPLES // HOP
 """Fewest CQT frames of a chunk: those of 6 s."""
 PRECISIONS: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
-PRINTS_VERSION = 3
+PRINTS_VERSION = 4
 """Rises with every change of `sketch`, `peaks` or `tonal_print` by which old and new prints do not compare."""
 
 
@@ -87,6 +87,7 @@ class Encoder:
         self._dtype = PRECISIONS[precision]
         self._deterministic = deterministic
         self._factor = weights.config.average_frames
+        self._tuned = weights.config.tuned
         # Channels last: about 8% quicker on a CPU with oneDNN, 10% in bf16.
         quick = fuse(weights.network).to(self._device)
         self._network = quick.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub for it
@@ -182,8 +183,8 @@ class Encoder:
             mean_BFT = np.concatenate((mean_BFT, filler))
         low = self._dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=low):
-            features = normalise(torch.from_numpy(mean_BFT).to(self._device))
-            embedding_BD: Array = self._network(features)[:count].float().cpu().numpy()
+            features = prepare(mean_BFT, tuned=self._tuned)
+            embedding_BD: Array = self._network(features.to(self._device))[:count].float().cpu().numpy()
         return embedding_BD
 
 

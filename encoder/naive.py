@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from encoder.features import average_time, normalise
+from encoder.features import average_time, prepare
 from encoder.grid import CHUNK_SAMPLES
 from encoder.network import EncoderConfig, ResNet50IBNConfig, build_network
 from encoder.reference_cqt import ReferenceConstantQ
@@ -47,6 +47,6 @@ class NaiveEncoder:
         with torch.inference_mode():
             magnitude_BFT = self._transform(torch.from_numpy(samples_S)[None])
             mean_FT = average_time(magnitude_BFT[0].numpy(), self._average_frames)
-            emb_BD = self._network(normalise(torch.from_numpy(mean_FT)[None]))
+            emb_BD = self._network(prepare(mean_FT[None], tuned=self._network.tuned))
         embedding_D: NDArray[np.float32] = emb_BD[0].numpy()
         return embedding_D

@@ -54,14 +54,20 @@ class EncoderConfig(BaseModel):
     average_frames: int = Field(20, ge=1, description="CQT frames averaged into one; 861 // average_frames = T")
     gem_p: float = Field(3.0, gt=0, description="where the learnable exponent of GeM starts")
     dimensions: int = Field(512, ge=1, description="length of an embedding")
+    tuned: bool = Field(False, description="chunks are moved to concert pitch first (encoder/tuning.py)")
     network: Annotated[FoldedConfig | ResNet50IBNConfig, Field(discriminator="kind")] = FoldedConfig()
 
 
 class EmbeddingNetwork(nn.Module):
-    """Trunk, GeM and head: normalised spectra [B, 84, T] to unit vectors [B, D]."""
+    """Trunk, GeM and head: normalised spectra [B, 84, T] to unit vectors [B, D].
 
-    def __init__(self, trunk: nn.Module, channels: int, gem_p: float, dimensions: int) -> None:
+    Attributes:
+        tuned: Whether it wants its spectra at concert pitch (`features.prepare`).
+    """
+
+    def __init__(self, trunk: nn.Module, channels: int, gem_p: float, dimensions: int, tuned: bool) -> None:
         super().__init__()
+        self.tuned = tuned
         self.trunk = trunk
         self.pool = GeM(gem_p)
         self.head = EmbeddingHead(channels, dimensions)
@@ -80,4 +86,4 @@ def build_network(config: EncoderConfig) -> EmbeddingNetwork:
             trunk = FoldedTrunk(folded.stem, folded.widths, folded.blocks, folded.time_strides)
         case ResNet50IBNConfig():
             trunk = ResNet50IBNTrunk()
-    return EmbeddingNetwork(trunk, trunk.channels, config.gem_p, config.dimensions)
+    return EmbeddingNetwork(trunk, trunk.channels, config.gem_p, config.dimensions, config.tuned)

@@ -1,9 +1,10 @@
 """Tonal features: what an alignment compares, made from a sketch; five rows a second of 8 × 12 numbers.
 
-A sketch is whitened along pitch (only what stands out of its neighbouring semitones counts, so drums, an equaliser and
-gain fade away), gathered into six registers of twelve pitch classes, and passed through a small network, circular
-in pitch, that was trained to give equal rows for equal places of a work and its covers. Moving the music by a
-semitone moves the rows' last axis by one. It knows nothing of alignment or of catalogues, and needs NumPy only.
+A sketch is moved to concert pitch (`tuning.py`), whitened along pitch (only what stands out of its neighbouring
+semitones counts, so drums, an equaliser and gain fade away), gathered into six registers of twelve pitch classes, and
+passed through a small network, circular in pitch, that was trained to give equal rows for equal places of a work and
+its covers. Moving the music by a semitone moves the rows' last axis by one. It knows nothing of alignment or of
+catalogues, and needs no torch.
 Training: encoder/training/tonal.py; reasons and measurements: docs/decisions/0009-alignment.md.
 """
 
@@ -22,7 +23,8 @@ from scipy.ndimage import convolve1d, uniform_filter1d
 
 from encoder.errors import AudioShapeError
 from encoder.grid import BINS, HOP
-from encoder.sketch import SKETCH_FRAMES, SKETCH_STEP_DB
+from encoder.sketch import FULL_SCALE_MAGNITUDE, SKETCH_FRAMES, SKETCH_STEP_DB
+from encoder.tuning import deviation, moved
 
 PITCH_CLASSES: Final = 12
 REGISTERS: Final = 6
@@ -38,6 +40,8 @@ _QUIET_DB: Final = 30.0
 """A row that is more than this below the loud rows of its sketch counts as if it were that loud."""
 _SCALE_DB: Final = 15.0
 _NORM_FLOOR: Final = 1e-2
+_MAGNITUDES: Final = (FULL_SCALE_MAGNITUDE * 10.0 ** ((np.arange(256) - 255) * SKETCH_STEP_DB / 20)).astype(np.float32)
+"""Of each level of a sketch."""
 
 Float = NDArray[np.float32]
 
@@ -89,7 +93,7 @@ def registers(sketch_NF: NDArray[np.uint8], first_row: int = 0) -> Float:
     skip = -first_row % FEATURE_ROWS
     if len(sketch_NF) <= skip:
         return np.zeros((0, REGISTERS, PITCH_CLASSES), np.float32)
-    level_NF = sketch_NF.astype(np.float32) * np.float32(SKETCH_STEP_DB)
+    level_NF = _tuned_levels(sketch_NF)
     top_N1 = level_NF.max(axis=1, keepdims=True)
     top_N1 = np.maximum(top_N1, np.quantile(top_N1, 0.9) - np.float32(_QUIET_DB)).astype(np.float32)
     level_NF = np.maximum(level_NF, top_N1 - np.float32(_RANGE_DB + _FADE_DB))
@@ -105,6 +109,25 @@ def registers(sketch_NF: NDArray[np.uint8], first_row: int = 0) -> Float:
         for r in range(REGISTERS)
     ]
     return np.stack(found, axis=1).astype(np.float32)
+
+
+def deviation_of(sketch_NF: NDArray[np.uint8]) -> float:
+    """How many semitones (−½ to ½) a sketch's pitches lie above the nearest ones; `registers` moves it down by that."""
+    return deviation(_magnitudes(sketch_NF))
+
+
+def _magnitudes(sketch_NF: NDArray[np.uint8]) -> Float:
+    return np.ascontiguousarray(_MAGNITUDES[sketch_NF.T])
+
+
+def _tuned_levels(sketch_NF: NDArray[np.uint8]) -> Float:
+    """Levels [n, 84] in dB at concert pitch, 0 for the lowest that a sketch knows; one tuning for all its rows."""
+    magnitude_FN = _magnitudes(sketch_NF)
+    tuned_FN = moved(magnitude_FN, deviation(magnitude_FN))
+    if tuned_FN is magnitude_FN:
+        return sketch_NF.astype(np.float32) * np.float32(SKETCH_STEP_DB)
+    level_NF: Float = np.float32(20.0) * np.log10(np.maximum(tuned_FN.T / _MAGNITUDES[0], np.float32(1.0)))
+    return np.ascontiguousarray(level_NF)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

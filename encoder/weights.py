@@ -78,7 +78,11 @@ def fingerprint(config: EncoderConfig, network: EmbeddingNetwork) -> str:
 
     Tensors are hashed as float32, in the order of their names.
     """
-    text = json.dumps({"front_end": front_end(), "encoder": config.model_dump(mode="json")}, sort_keys=True)
+    encoder = config.model_dump(mode="json")
+    if not config.tuned:
+        # Weights of before there was tuning keep their fingerprint.
+        del encoder["tuned"]
+    text = json.dumps({"front_end": front_end(), "encoder": encoder}, sort_keys=True)
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(_stored(network).items()):
         digest.update(f"{name} {tuple(tensor.shape)}".encode())

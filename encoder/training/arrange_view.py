@@ -21,6 +21,12 @@ Array = NDArray[np.float32]
 # Instruments of a version, by row: the two upper stems, then chords and bass of the accompaniment.
 LEAD, SECOND, CHORDS, BASS = range(4)
 INSTRUMENTS = 4
+LOG_TEMPO = math.log(1.4)
+"""Views are up to 1.4 times faster or slower than the song, so up to twice as fast as each other ..."""
+TUNING_SEMITONES = 0.5
+"""... in any tuning ..."""
+SUBSTITUTION = 0.35
+"""... and a new accompaniment plays up to this share of the chords by a relative or a third away."""
 _BASS_BELOW = 55
 MAX_EVENTS = 4096
 
@@ -62,7 +68,7 @@ def random_instruments(difficulty: float, instruments_I4: Array, harmonics_IH: A
 
 
 @njit(cache=True, nogil=True)
-def _accompany(chords_K4: Array, start_s: float, stop_s: float, out_N5: Array) -> int:
+def _accompany(chords_K4: Array, start_s: float, stop_s: float, substitution: float, out_N5: Array) -> int:
     """Writes a new accompaniment over the chords in [start, stop) of the song; returns the number of notes."""
     count = 0
     style = np.random.randint(0, 5)
@@ -77,6 +83,11 @@ def _accompany(chords_K4: Array, start_s: float, stop_s: float, out_N5: Array) -
         if end <= start_s or begin >= stop_s:
             continue
         root, minor = int(chords_K4[k, 2]), int(chords_K4[k, 3])
+        if np.random.random() < substitution:
+            # The relative (A minor for C) or the chord of the other third (E minor for C): two of three tones stay.
+            closer = np.random.random() < 0.6
+            root = (root + (3 if closer else -4)) % 12 if minor == 1 else (root + (-3 if closer else 4)) % 12
+            minor = 1 - minor
         tones = (root, root + (3 if minor == 1 else 4), root + 7, root + (10 if minor == 1 else 11))
         used = 4 if seventh else 3
         if count + 2 >= len(out_N5):
@@ -125,8 +136,8 @@ def arrange_view(
         The number of events.
     """
     d = difficulty
-    tempo = math.exp(d * _uniform(-0.2231, 0.2231))
-    key = float(np.random.randint(-6, 7)) + 0.3 * d * _uniform(-1.0, 1.0)
+    tempo = math.exp(d * _uniform(-LOG_TEMPO, LOG_TEMPO))
+    key = float(np.random.randint(-6, 7)) + TUNING_SEMITONES * d * _uniform(-1.0, 1.0)
     sway_s, sway_period_s, sway_phase = 0.12 * d * np.random.random(), _uniform(3.0, 12.0), _uniform(0.0, 6.28)
     gains = np.empty(INSTRUMENTS, np.float32)
     shifts = np.zeros(INSTRUMENTS, np.float32)
@@ -162,7 +173,8 @@ def arrange_view(
         drop_second = True
 
     fresh_N5 = np.zeros((1024, 5), np.float32)
-    fresh = _accompany(chords_K4, start_s - 2.0, stop_s, fresh_N5) if new_accompaniment else 0
+    substitution = SUBSTITUTION * d * np.random.random()
+    fresh = _accompany(chords_K4, start_s - 2.0, stop_s, substitution, fresh_N5) if new_accompaniment else 0
     revoice = 0.4 * d * np.random.random()
     ornament = 0.2 * d * np.random.random()
     double_lead = np.random.random() < 0.15 * d

@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from encoder.grid import BINS, HOP, SAMPLE_RATE
+from encoder.tuning import hann_response
 
 Array = NDArray[np.float32]
 
@@ -41,18 +42,10 @@ _REACH_SEMITONES = 2.2
 
 
 def leakage_table() -> Array:
-    """Response of a bin's Hann kernel to a steady sine, by the sine's distance from the bin, −2.2 to 2.2 semitones.
-
-    For a periodic Hann window of length N the response at d DFT bins from the centre is sinc(d) / (1 − d²), and one
-    bin of distance is 1/Q of the frequency, Q = 1 / (2^(1/12) − 1).
-    """
-    quality = 1 / (2 ** (1 / 12) - 1)
+    """Response of a bin's Hann kernel to a steady sine, by the sine's distance from the bin, −2.2 to 2.2 semitones."""
     steps = round(_REACH_SEMITONES * _STEPS_PER_SEMITONE)
     semitones = np.arange(-steps, steps + 1) / _STEPS_PER_SEMITONE
-    d = np.abs(quality * (2 ** (semitones / 12) - 1))
-    near_one = np.abs(d - 1) < 1e-4
-    response = np.where(near_one, 0.5, np.sinc(d) / np.where(near_one, 1.0, 1 - d * d))
-    return np.abs(response).astype(np.float32)
+    return hann_response(semitones).astype(np.float32)
 
 
 LEAKAGE = leakage_table()

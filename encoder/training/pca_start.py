@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from encoder.features import normalise
+from encoder.features import prepare
 from encoder.network import EmbeddingNetwork
 from encoder.training.batches import Batch
 from encoder.training.stage import DivergedError
@@ -22,7 +22,7 @@ def pooled_means(network: EmbeddingNetwork, batches: Iterable[Batch]) -> Array:
     device = next(network.parameters()).device
     with torch.inference_mode():
         parts = [
-            network.pool(network.trunk(normalise(torch.from_numpy(group.mean_nFT).to(device))))
+            network.pool(network.trunk(prepare(group.mean_nFT, tuned=network.tuned).to(device)))
             for batch in batches
             for group in batch.groups
         ]

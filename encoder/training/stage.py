@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from encoder.errors import EncoderError
-from encoder.features import normalise
+from encoder.features import prepare
 from encoder.network import EmbeddingNetwork
 from encoder.training.batches import Batch
 from encoder.training.config import OptimiserConfig, StageConfig
@@ -60,7 +60,7 @@ def embed_batch(network: EmbeddingNetwork, batch: Batch, device: torch.device, p
     """
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
         pooled = [
-            network.pool(network.trunk(normalise(torch.from_numpy(group.mean_nFT).to(device, non_blocking=True))))
+            network.pool(network.trunk(prepare(group.mean_nFT, tuned=network.tuned).to(device, non_blocking=True)))
             for group in batch.groups
         ]
         emb_nD: Tensor = network.head(torch.cat(pooled))
@@ -193,7 +193,10 @@ def embed_means(network: EmbeddingNetwork, mean_VFT: Array, batch: int = 64) -> 
     """Averaged magnitudes [V, 84, T] to unit vectors [V, D], in evaluation mode and float32."""
     device = next(network.parameters()).device
     with evaluating(network), torch.inference_mode():
-        parts = [network(normalise(part.to(device))).cpu() for part in torch.split(torch.from_numpy(mean_VFT), batch)]
+        parts = [
+            network(prepare(mean_VFT[first : first + batch], tuned=network.tuned).to(device)).cpu()
+            for first in range(0, len(mean_VFT), batch)
+        ]
     emb_VD: Array = torch.cat(parts).numpy()
     return emb_VD
 

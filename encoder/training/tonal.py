@@ -31,13 +31,14 @@ class TonalTrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    works: dict[str, int] = {"pop909": 150, "oneill": 40, "ryan": 40, "aird": 40, "composed": 60}
+    works: dict[str, int] = {"pop909": 200, "oneill": 60, "ryan": 60, "aird": 60, "composed": 100}
     """Works of the training part by source, evenly spread over each."""
     steps: int = Field(default=6000, ge=1)
     batch: int = Field(default=16, ge=2)
     """Pairs of stretches in a step."""
     cover_rows: int = Field(default=48, ge=8)
-    original_rows: int = Field(default=90, ge=16)
+    original_rows: int = Field(default=128, ge=16)
+    """A cover twice as fast as its original still lies within this many."""
     learning_rate: float = Field(default=5e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     temperature: float = Field(default=0.1, gt=0)
@@ -142,10 +143,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder for rendered covers, kept between runs")
     parser.add_argument("--works", type=float, default=1.0, help="share of the recipe's works")
     parser.add_argument("--steps", type=int, default=TonalTrainingConfig().steps)
+    parser.add_argument("--processes", type=int, default=1, help="how many render at once")
     options = parser.parse_args(arguments)
     works = {source: max(1, round(options.works * count)) for source, count in TonalTrainingConfig().works.items()}
     config = TonalTrainingConfig(works=works, steps=options.steps)
-    pairs = [pair for pair in load_pairs(config.works, options.cache) if fits(pair, config)]
+    pairs = [pair for pair in load_pairs(config.works, options.cache, options.processes) if fits(pair, config)]
     network, losses = train_tonal(pairs, config)
     options.output.mkdir(parents=True, exist_ok=True)
     save_file(

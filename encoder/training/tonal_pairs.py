@@ -6,9 +6,12 @@ over the covers; renderings are kept in a folder. It knows nothing of networks.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +22,11 @@ from numpy.typing import NDArray
 from encoder.cqt import ConstantQ
 from encoder.grid import HOP, SAMPLE_RATE
 from encoder.sketch import sketch
-from encoder.tonal import FEATURE_HOP_SAMPLES, registers
+from encoder.tonal import FEATURE_HOP_SAMPLES, deviation_of, registers
 from encoder.training.arrange import CoverConfig, arrange, plain
+from encoder.training.arrangement import Arrangement, Part, TimeMap
 from encoder.training.corpus import load_song
+from encoder.training.notes import DURATION, ONSET
 from encoder.training.render import render
 from encoder.training.speech import speech
 from encoder.training.split import works
@@ -29,6 +34,13 @@ from encoder.training.split import works
 COVERS_PER_WORK: Final = 2
 SOUNDFONTS: Final = ("FluidR3_GM.sf2", "TimGM6mb.sf2")
 """The original has one, its covers have another."""
+LOG_TEMPO: Final = math.log(1.35)
+"""Half of the covers are up to so much faster or slower than `arrange` made them."""
+COVER_CENTS: Final = 50.0
+ORIGINAL_CENTS: Final = 30.0
+"""Most covers and half of the originals are up to so far from concert pitch."""
+FORMAT: Final = 2
+"""Of the kept renderings; those of another format are made again."""
 SPEECH_S: Final = 120.0
 TALK_EVERY_S: Final = 8.0
 
@@ -43,7 +55,7 @@ class Pair:
         cover_NRP: What `encoder.tonal.registers` gives for the cover.
         original_NRP: The same of the original.
         place_N: Row of the original that each row of the cover plays (fractional); -1 where none.
-        transposition: Semitones, cover relative to original.
+        transposition: Semitones, cover relative to original, both at concert pitch.
     """
 
     cover_NRP: Float
@@ -72,34 +84,40 @@ def magnitudes(wave_S: Float) -> Float:
     return np.asarray(front(torch.from_numpy(padded[None]))[0].numpy(), np.float32)
 
 
-def load_pairs(counts: Mapping[str, int], cache: Path) -> list[Pair]:
+def load_pairs(counts: Mapping[str, int], cache: Path, processes: int = 1) -> list[Pair]:
     """Pairs of works of the training part, four a work: two covers, each plain and with speech over it.
 
     Args:
         counts: How many works of each source, evenly spread over it.
         cache: Renderings are kept here.
+        processes: How many render at once.
     """
     cache.mkdir(parents=True, exist_ok=True)
+    names = [name for source, count in counts.items() for name in _spread(source, count)]
+    if processes > 1:
+        with ProcessPoolExecutor(processes) as pool:
+            list(pool.map(partial(_render_work, cache=cache), names, chunksize=4))
     rng = np.random.default_rng(0)
     talk_FT = magnitudes(speech(SPEECH_S, 0))
     pairs = []
-    for source, count in counts.items():
-        names = [name for name in works("train") if name.startswith(f"{source}-")]
-        for name in (names[index * len(names) // count] for index in range(min(count, len(names)))):
-            original_FT, _, _ = _rendered(name, None, cache)
-            original_NRP = registers(sketch(original_FT))
-            for seed in range(COVERS_PER_WORK):
-                cover_FT, spans_K4, transposition = _rendered(name, seed, cache)
-                for heard_FT in (cover_FT, with_talk(cover_FT, talk_FT, rng)):
-                    cover_NRP = registers(sketch(heard_FT))
-                    pairs.append(
-                        Pair(
-                            cover_NRP=cover_NRP,
-                            original_NRP=original_NRP,
-                            place_N=_places(spans_K4, len(cover_NRP)),
-                            transposition=transposition,
-                        )
+    for name in names:
+        original = _rendered(name, None, cache)
+        original_NF = sketch(original.magnitude_FT)
+        original_NRP = registers(original_NF)
+        original_pitch = original.cents / 100 - deviation_of(original_NF)
+        for seed in range(COVERS_PER_WORK):
+            cover = _rendered(name, seed, cache)
+            for heard_FT in (cover.magnitude_FT, with_talk(cover.magnitude_FT, talk_FT, rng)):
+                cover_NF = sketch(heard_FT)
+                cover_NRP = registers(cover_NF)
+                pairs.append(
+                    Pair(
+                        cover_NRP=cover_NRP,
+                        original_NRP=original_NRP,
+                        place_N=_places(cover.spans_K4, len(cover_NRP)),
+                        transposition=round(cover.cents / 100 - deviation_of(cover_NF) - original_pitch),
                     )
+                )
     return pairs
 
 
@@ -124,25 +142,82 @@ def with_talk(music_FT: Float, talk_FT: Float, rng: np.random.Generator) -> Floa
     return np.asarray(np.sqrt(np.square(music_FT) + np.square(level * voice_FT * speaks_T)), np.float32)
 
 
-def _rendered(name: str, seed: int | None, cache: Path) -> tuple[Float, NDArray[np.float64], int]:
-    """Magnitudes, map of time and transposition of a work's recording (None) or of one of its covers."""
-    path = cache / f"{name}_{'original' if seed is None else seed}.npz"
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Rendering:
+    """Magnitudes [84, T], the map of time to the original, and cents above the notes as they are written."""
+
+    magnitude_FT: Float
+    spans_K4: NDArray[np.float64]
+    cents: float
+
+
+def _spread(source: str, count: int) -> list[str]:
+    """So many training works of a source, evenly spread over it."""
+    names = [name for name in works("train") if name.startswith(f"{source}-")]
+    kept = min(count, len(names))
+    return [names[index * len(names) // kept] for index in range(kept)]
+
+
+def _render_work(name: str, cache: Path) -> None:
+    for seed in (None, *range(COVERS_PER_WORK)):
+        if not _path(name, seed, cache).exists():
+            _render(name, seed, _path(name, seed, cache))
+
+
+def _rendered(name: str, seed: int | None, cache: Path) -> _Rendering:
+    """A work's recording (None) or one of its covers, rendered if it is not kept yet."""
+    path = _path(name, seed, cache)
     if not path.exists():
-        song = load_song(name)
-        own = seed is None
-        arrangement = plain(song) if seed is None else arrange(song, seed, cover_config(name, seed))
-        font = (zlib.crc32(name.encode()) + (0 if own else 1)) % len(SOUNDFONTS)
-        wave_S = render(arrangement, soundfont=SOUNDFONTS[font], room=0.0 if own else 0.3)
-        partial = path.with_suffix(".part.npz")
-        np.savez(
-            partial,
-            magnitude_FT=magnitudes(wave_S).astype(np.float16),
-            spans_K4=arrangement.time_map.spans_K4,
-            transposition=arrangement.transposition_semitones,
-        )
-        partial.replace(path)
+        _render(name, seed, path)
     with np.load(path) as kept:
-        return kept["magnitude_FT"].astype(np.float32), kept["spans_K4"], int(kept["transposition"])
+        return _Rendering(
+            magnitude_FT=kept["magnitude_FT"].astype(np.float32),
+            spans_K4=kept["spans_K4"],
+            cents=float(kept["cents"]),
+        )
+
+
+def _path(name: str, seed: int | None, cache: Path) -> Path:
+    return cache / f"{name}_{'original' if seed is None else seed}-{FORMAT}.npz"
+
+
+def _render(name: str, seed: int | None, path: Path) -> None:
+    song = load_song(name)
+    own = seed is None
+    rng = np.random.default_rng([zlib.crc32(name.encode()), 4, 0 if seed is None else seed + 1])
+    arrangement = plain(song) if seed is None else arrange(song, seed, cover_config(name, seed))
+    if not own and rng.random() < 0.5:
+        arrangement = at_tempo(arrangement, math.exp(rng.uniform(-LOG_TEMPO, LOG_TEMPO)))
+    limit = ORIGINAL_CENTS if own else COVER_CENTS
+    cents = float(rng.uniform(-limit, limit)) if rng.random() < (0.5 if own else 0.7) else 0.0
+    font = (zlib.crc32(name.encode()) + (0 if own else 1)) % len(SOUNDFONTS)
+    wave_S = render(arrangement, soundfont=SOUNDFONTS[font], room=0.0 if own else 0.3, tuning_cents=cents)
+    partial_path = path.with_suffix(".part.npz")
+    np.savez(
+        partial_path,
+        magnitude_FT=magnitudes(wave_S).astype(np.float16),
+        spans_K4=arrangement.time_map.spans_K4,
+        cents=100.0 * arrangement.transposition_semitones + cents,
+    )
+    partial_path.replace(path)
+
+
+def at_tempo(arrangement: Arrangement, ratio: float) -> Arrangement:
+    """The arrangement played `ratio` times as fast, at the same pitch."""
+
+    def faster(part: Part) -> Part:
+        notes_N5 = part.notes_N5.copy()
+        notes_N5[:, [ONSET, DURATION]] /= ratio
+        return replace(part, notes_N5=notes_N5)
+
+    spans_K4 = arrangement.time_map.spans_K4.copy()
+    spans_K4[:, :2] /= ratio
+    return replace(
+        arrangement,
+        parts=tuple(faster(part) for part in arrangement.parts),
+        time_map=TimeMap(spans_K4=spans_K4),
+        tempo_ratio=arrangement.tempo_ratio * ratio,
+    )
 
 
 def _places(spans_K4: NDArray[np.float64], rows: int) -> NDArray[np.float64]:

@@ -9,8 +9,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from encoder.errors import AudioShapeError
+from encoder.sketch import sketch
 from encoder.tonal import WEIGHTS, feature_of, features, registers, sample_of
 from encoder.training.tonal import TonalNetwork, TonalTrainingConfig
+from encoder.tuning import hann_response
 
 
 def music(seed: int, rows: int) -> np.ndarray:
@@ -74,3 +76,26 @@ def test_other_shapes_are_refused() -> None:
     """A sketch with another number of bins is an error that names the shape."""
     with pytest.raises(AudioShapeError, match=r"\[4, 12\]"):
         features(np.zeros((4, 12), np.uint8))
+
+
+@pytest.mark.parametrize("cents", [30, 45, 60])
+def test_tuning_changes_little(cents: float) -> None:
+    """Chords that far from concert pitch have nearly the features of those in tune, turned by a semitone or not."""
+    rng = np.random.default_rng(4)
+    bins = np.arange(84)
+
+    def levels(off: float) -> np.ndarray:
+        power_NF = np.zeros((120, 84))
+        for n in range(0, 120, 6):
+            for pitch in rng.choice(np.arange(14, 50), 4, replace=False):
+                for h in range(1, 6):
+                    place = pitch + off / 100 + 12 * np.log2(h)
+                    power_NF[n : n + 6] += (0.2 / h * hann_response(place - bins)) ** 2
+        return sketch(np.repeat(np.sqrt(power_NF).T, 4, axis=1).astype(np.float32))
+
+    state = rng.bit_generator.state
+    plain_NCP = features(levels(0)).tonal_NCP
+    rng.bit_generator.state = state
+    off_NCP = features(levels(cents)).tonal_NCP
+    found = [(np.roll(plain_NCP, k, axis=2) * off_NCP).sum(axis=(1, 2)).mean() for k in (0, 1)]
+    assert max(found) > 0.9
