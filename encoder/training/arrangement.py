@@ -108,6 +108,23 @@ class Arrangement:
         heard = [float(onset[onset >= self.time_map.start_s - 0.05].min(initial=np.inf)) for onset in onsets]
         return min(heard, default=0.0)
 
+    def at_tempo(self, ratio: float) -> Arrangement:
+        """The same played `ratio` times as fast, at the same pitch."""
+
+        def faster(part: Part) -> Part:
+            notes_N5 = part.notes_N5.copy()
+            notes_N5[:, [ONSET, DURATION]] /= ratio
+            return replace(part, notes_N5=notes_N5)
+
+        spans_K4 = self.time_map.spans_K4.copy()
+        spans_K4[:, :2] /= ratio
+        return replace(
+            self,
+            parts=tuple(faster(part) for part in self.parts),
+            time_map=TimeMap(spans_K4=spans_K4),
+            tempo_ratio=self.tempo_ratio * ratio,
+        )
+
     def excerpt(self, start_s: float, stop_s: float) -> Arrangement:
         """The notes that start in [start_s, stop_s), cut at its end; time begins at 0."""
         parts = [replace(part, notes_N5=_cut(part.notes_N5, start_s, stop_s)) for part in self.parts]

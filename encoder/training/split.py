@@ -7,14 +7,18 @@ part. Knows nothing of notes.
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from encoder.errors import TrainingDataError
 
 SPLIT_FILE = Path(__file__).parent / "data" / "split.csv"
 PARTS = ("train", "validation", "test", "demo")
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,3 +83,9 @@ def _assignment(work_id: str) -> Assignment:
     if assignment is None:
         raise TrainingDataError(f"work {work_id!r} is in no part of the split")
     return assignment
+
+
+def evenly_spread(items: Sequence[Item], count: int) -> list[Item]:
+    """So many of the items, evenly spread over them; all of them where there are not more."""
+    kept = min(count, len(items))
+    return [items[index * len(items) // kept] for index in range(kept)]

@@ -10,7 +10,7 @@ import math
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -24,12 +24,10 @@ from encoder.grid import HOP, SAMPLE_RATE
 from encoder.sketch import sketch
 from encoder.tonal import FEATURE_HOP_SAMPLES, deviation_of, registers
 from encoder.training.arrange import CoverConfig, arrange, plain
-from encoder.training.arrangement import Arrangement, Part, TimeMap
 from encoder.training.corpus import load_song
-from encoder.training.notes import DURATION, ONSET
 from encoder.training.render import render
 from encoder.training.speech import speech
-from encoder.training.split import works
+from encoder.training.split import evenly_spread, works
 
 COVERS_PER_WORK: Final = 2
 SOUNDFONTS: Final = ("FluidR3_GM.sf2", "TimGM6mb.sf2")
@@ -93,7 +91,12 @@ def load_pairs(counts: Mapping[str, int], cache: Path, processes: int = 1) -> li
         processes: How many render at once.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    names = [name for source, count in counts.items() for name in _spread(source, count)]
+    train = works("train")
+    names = [
+        name
+        for source, count in counts.items()
+        for name in evenly_spread([name for name in train if name.startswith(f"{source}-")], count)
+    ]
     if processes > 1:
         with ProcessPoolExecutor(processes) as pool:
             list(pool.map(partial(_render_work, cache=cache), names, chunksize=4))
@@ -151,25 +154,14 @@ class _Rendering:
     cents: float
 
 
-def _spread(source: str, count: int) -> list[str]:
-    """So many training works of a source, evenly spread over it."""
-    names = [name for name in works("train") if name.startswith(f"{source}-")]
-    kept = min(count, len(names))
-    return [names[index * len(names) // kept] for index in range(kept)]
-
-
 def _render_work(name: str, cache: Path) -> None:
     for seed in (None, *range(COVERS_PER_WORK)):
-        if not _path(name, seed, cache).exists():
-            _render(name, seed, _path(name, seed, cache))
+        _file(name, seed, cache)
 
 
 def _rendered(name: str, seed: int | None, cache: Path) -> _Rendering:
-    """A work's recording (None) or one of its covers, rendered if it is not kept yet."""
-    path = _path(name, seed, cache)
-    if not path.exists():
-        _render(name, seed, path)
-    with np.load(path) as kept:
+    """A work's recording (None) or one of its covers."""
+    with np.load(_file(name, seed, cache)) as kept:
         return _Rendering(
             magnitude_FT=kept["magnitude_FT"].astype(np.float32),
             spans_K4=kept["spans_K4"],
@@ -177,8 +169,12 @@ def _rendered(name: str, seed: int | None, cache: Path) -> _Rendering:
         )
 
 
-def _path(name: str, seed: int | None, cache: Path) -> Path:
-    return cache / f"{name}_{'original' if seed is None else seed}-{FORMAT}.npz"
+def _file(name: str, seed: int | None, cache: Path) -> Path:
+    """Where a rendering is kept; it is made if it is not there yet."""
+    path = cache / f"{name}_{'original' if seed is None else seed}-{FORMAT}.npz"
+    if not path.exists():
+        _render(name, seed, path)
+    return path
 
 
 def _render(name: str, seed: int | None, path: Path) -> None:
@@ -187,7 +183,7 @@ def _render(name: str, seed: int | None, path: Path) -> None:
     rng = np.random.default_rng([zlib.crc32(name.encode()), 4, 0 if seed is None else seed + 1])
     arrangement = plain(song) if seed is None else arrange(song, seed, cover_config(name, seed))
     if not own and rng.random() < 0.5:
-        arrangement = at_tempo(arrangement, math.exp(rng.uniform(-LOG_TEMPO, LOG_TEMPO)))
+        arrangement = arrangement.at_tempo(math.exp(rng.uniform(-LOG_TEMPO, LOG_TEMPO)))
     limit = ORIGINAL_CENTS if own else COVER_CENTS
     cents = float(rng.uniform(-limit, limit)) if rng.random() < (0.5 if own else 0.7) else 0.0
     font = (zlib.crc32(name.encode()) + (0 if own else 1)) % len(SOUNDFONTS)
@@ -200,24 +196,6 @@ def _render(name: str, seed: int | None, path: Path) -> None:
         cents=100.0 * arrangement.transposition_semitones + cents,
     )
     partial_path.replace(path)
-
-
-def at_tempo(arrangement: Arrangement, ratio: float) -> Arrangement:
-    """The arrangement played `ratio` times as fast, at the same pitch."""
-
-    def faster(part: Part) -> Part:
-        notes_N5 = part.notes_N5.copy()
-        notes_N5[:, [ONSET, DURATION]] /= ratio
-        return replace(part, notes_N5=notes_N5)
-
-    spans_K4 = arrangement.time_map.spans_K4.copy()
-    spans_K4[:, :2] /= ratio
-    return replace(
-        arrangement,
-        parts=tuple(faster(part) for part in arrangement.parts),
-        time_map=TimeMap(spans_K4=spans_K4),
-        tempo_ratio=arrangement.tempo_ratio * ratio,
-    )
 
 
 def _places(spans_K4: NDArray[np.float64], rows: int) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ beside them. It knows nothing of how recordings are made.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,8 @@ from typing import TypeVar
 from encoder.errors import EncoderError
 from encoder.training.benchmark.recordings import LADDER, Take, disguise_of, make
 from encoder.training.benchmark.works import BenchmarkWork, arranged_works, variant_works
+from encoder.training.csv_file import write_csv
+from encoder.training.split import evenly_spread
 
 COLUMNS = ("clique_id", "recording_id", "path", "subset", "arrangement", "disguise", "description")
 SETS = ("arrangements", "variants")
@@ -55,12 +56,7 @@ def make_set(name: str, folder: Path, *, share: float, seed: int, processes: int
             )  # fmt: skip
             if done % 20 == 0 or done == len(takes):
                 sys.stderr.write(f"{name}: {done} of {len(takes)}\n")
-    temporary = folder / f"{name}.csv.tmp"
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
-    temporary.replace(folder / f"{name}.csv")
+    write_csv(folder / f"{name}.csv", COLUMNS, rows)
     return len(rows)
 
 
@@ -86,8 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _share(items: Sequence[Item], share: float) -> list[Item]:
     """Evenly spread items."""
-    count = max(1, round(share * len(items)))
-    return [items[index * len(items) // count] for index in range(count)]
+    return evenly_spread(items, max(1, round(share * len(items))))
 
 
 if __name__ == "__main__":

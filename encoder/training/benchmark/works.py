@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from encoder.training.split import Assignment, load_split, works
+from encoder.training.split import Assignment, evenly_spread, load_split, works
 
 POP, TUNES, COMPOSED, VARIANTS = "pop909", "tunes", "composed", "variants"
 BOOKS = ("oneill", "ryan", "aird")
@@ -62,5 +62,4 @@ def _spread(names: Sequence[str], groups: dict[str, Assignment], count: int) -> 
     one_each: dict[str, str] = {}
     for name in names:
         one_each.setdefault(groups[name].group, name)
-    different = list(one_each.values())
-    return [different[index * len(different) // count] for index in range(min(count, len(different)))]
+    return evenly_spread(list(one_each.values()), count)

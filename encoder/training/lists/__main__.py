@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from encoder.errors import TrainingDataError
+from encoder.training.csv_file import write_csv
 from encoder.training.lists.audio_files import AudioFiles
 from encoder.training.lists.covers80 import read_covers80
 from encoder.training.lists.da_tacos import read_da_tacos
 from encoder.training.lists.shs100k import read_shs100k
-from encoder.training.lists.version_list import COLUMNS, Problem, VersionList, write_csv
+from encoder.training.lists.version_list import COLUMNS, Problem, VersionList
 
 SHOWN = 10
 

@@ -1,9 +1,8 @@
-"""What every list's format is read into, and the CSV that it becomes. Knows no format and no audio."""
+"""What every list's format is read into, and the columns of its CSV. Knows no format and no audio."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,13 +66,3 @@ def without_twins(versions: Iterable[ListedVersion], where: str) -> VersionList:
         else:
             kept[version.recording] = version
     return VersionList(versions=tuple(kept.values()), problems=tuple(problems))
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes a table at once: a reader sees the old file or the whole new one."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    temporary.replace(path)

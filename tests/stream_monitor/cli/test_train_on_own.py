@@ -12,7 +12,6 @@ from encoder.training.arrange import plain
 from encoder.training.corpus import load_song
 from encoder.training.render import render
 from encoder.training.split import works
-from encoder.training.tonal_pairs import at_tempo
 from stream_monitor.cli import main
 from tests.stream_monitor.sound import write_audio
 
@@ -45,7 +44,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = [("clique_id", "recording_id", "path")]
         for name in members:
             song = plain(load_song(name))
-            slowed = at_tempo(song, SLOWED).excerpt(20 / SLOWED, 20 / SLOWED + 30)
+            slowed = song.at_tempo(SLOWED).excerpt(20 / SLOWED, 20 / SLOWED + 30)
             for kind, arrangement, room in (("upload", slowed, 0.9), ("original", song.excerpt(20, 50), 0.0)):
                 write_audio(folder / f"{name}-{kind}.flac", render(arrangement, room=room)[None], RATE)
                 rows.append((name, f"{name}-{kind}", f"{name}-{kind}.flac"))
