@@ -6,6 +6,7 @@ are made or of sound.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -100,6 +101,14 @@ class Arrangement:
     def duration_s(self) -> float:
         """End of the last note of any player."""
         return max((end_s(part.notes_N5) for part in self.parts), default=0.0)
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits of who plays what, for the names of files."""
+        digest = hashlib.sha256()
+        for part in self.parts:
+            digest.update(f"{part.role} {part.program} {part.volume}".encode() + part.notes_N5.tobytes())
+        return digest.hexdigest()[:12]
 
     @property
     def first_note_s(self) -> float:

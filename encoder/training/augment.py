@@ -144,6 +144,25 @@ def _add_speech(power_FC: Array, speech_FN: Array, difficulty: float) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def sound_events(
+    notes_N5: Array,
+    chords_K4: Array,
+    start_s: float,
+    span_s: float,
+    seed: int,
+    difficulty: float,
+    instruments_I4: Array,
+    harmonics_IH: Array,
+    events_E5: Array,
+) -> int:
+    """The note half of a view, all by its seed: timbres, and events in their first rows; returns their number."""
+    np.random.seed(seed)
+    random_instruments(difficulty, instruments_I4, harmonics_IH)
+    begin_s = start_s + difficulty * _uniform(-5.0, 5.0)
+    return arrange_view(notes_N5, chords_K4, begin_s, span_s, difficulty, events_E5)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def draw_view(
     notes_N5: Array,
     chords_K4: Array,
@@ -168,16 +187,15 @@ def draw_view(
         per_frame: Drawn columns per averaged frame.
         out_FT: Result, [84, T].
     """
-    np.random.seed(seed)
     d = difficulty
     columns = out_FT.shape[1] * per_frame
     power_FC = np.zeros((BINS, columns), np.float32)
     instruments_I4 = np.zeros((INSTRUMENTS, 4), np.float32)
     harmonics_IH = np.zeros((INSTRUMENTS, HARMONICS), np.float32)
     events_E5 = np.zeros((MAX_EVENTS, 5), np.float32)
-    random_instruments(d, instruments_I4, harmonics_IH)
-    begin_s = start_s + d * _uniform(-5.0, 5.0)
-    count = arrange_view(notes_N5, chords_K4, begin_s, columns * COLUMN_S, d, events_E5)
+    count = sound_events(
+        notes_N5, chords_K4, start_s, columns * COLUMN_S, seed, d, instruments_I4, harmonics_IH, events_E5
+    )
     draw_power(events_E5[:count], instruments_I4, harmonics_IH, leakage, power_FC)
     smear_low_octaves(power_FC)
     if np.random.random() < 0.6:
@@ -200,6 +218,19 @@ def draw_view(
     for b in range(BINS):
         for t in range(out_FT.shape[1]):
             out_FT[b, t] *= math.exp(0.08 * d * np.random.normal())
+
+
+def arranged(
+    song: DrawnSong, start_s: float, span_s: float, seed: int, difficulty: float
+) -> tuple[Array, Array, Array]:
+    """Events [E, 5], instruments [I, 4] and harmonics [I, H] of a random view, as `draw.draw_power` takes them."""
+    instruments_I4 = np.zeros((INSTRUMENTS, 4), np.float32)
+    harmonics_IH = np.zeros((INSTRUMENTS, HARMONICS), np.float32)
+    events_E5 = np.zeros((MAX_EVENTS, 5), np.float32)
+    count = sound_events(
+        song.notes_N5, song.chords_K4, start_s, span_s, seed, difficulty, instruments_I4, harmonics_IH, events_E5
+    )
+    return events_E5[:count], instruments_I4, harmonics_IH
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,6 +27,7 @@ class NotesData(_Part):
     )
     works_per_source: int | None = Field(1500, ge=1, description="at most this many training works of a source")
     speech_minutes: float = Field(10.0, ge=0, description="talk made by espeak-ng for the views; 0 for none")
+    bulk: bool = Field(False, description="draw all views of a step at once on the training device; for GPUs")
 
     @model_validator(mode="after")
     def _shares(self) -> NotesData:
@@ -43,6 +44,19 @@ class RecordingsData(_Part):
     cache: Path = Field(Path("runs/cqt"), description="folder of the CQTs, about 3.6 kB a second of music")
     validation_share: float = Field(0.1, gt=0, lt=1, description="share of the cliques that are held out and scored")
     speech_minutes: float = Field(0.0, ge=0, description="talk made by espeak-ng for the views; 0 for none")
+
+
+class RenderedData(_Part):
+    """Works of the corpus, played by FluidSynth in several versions each and kept as CQTs."""
+
+    kind: Literal["rendered"] = "rendered"
+    sources: tuple[str, ...] = Field(("pop909", "oneill", "ryan", "aird", "composed"), min_length=1)
+    works_per_source: int = Field(200, ge=2, description="at most this many training works of a source")
+    versions: int = Field(3, ge=2, description="of each work: one as it is written, the others covers")
+    soundfonts: tuple[str, ...] = Field(("FluidR3_GM.sf2", "TimGM6mb.sf2"), min_length=1)
+    codec_share: float = Field(0.3, ge=0, le=1, description="share that goes through MP3 64k, AAC 64k or Opus 32k")
+    cache: Path = Field(Path("runs/cqt"), description="folder of the CQTs, about 3.6 kB a second of music")
+    speech_minutes: float = Field(10.0, ge=0, description="talk made by espeak-ng for the views; 0 for none")
 
 
 class BatchConfig(_Part):
@@ -151,7 +165,7 @@ class TrainingConfig(_Part):
     """A run."""
 
     seed: int = Field(1, ge=0, description="all randomness: order, views, initial weights")
-    data: NotesData | RecordingsData = Field(NotesData(), discriminator="kind")
+    data: NotesData | RenderedData | RecordingsData = Field(NotesData(), discriminator="kind")
     stages: tuple[StageConfig, ...] = Field((StageConfig(name="contrastive"),), min_length=1)
     device: str = Field("auto", description="cpu, cuda, or auto: cuda where there is one")
     precision: Literal["bf16", "fp32"] = Field("bf16", description="of the passes; fp32 takes twice as long on a CPU")

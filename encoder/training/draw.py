@@ -26,7 +26,13 @@ LOWEST_PITCH = 24
 """MIDI number of bin 0, C1."""
 HARMONICS = 10
 SPLIT = 3
-"""Harmonics above this one decay faster, as those of struck and plucked strings do."""
+"""Harmonics above this one decay faster, as those of struck and plucked strings do: ..."""
+FASTER, SHORTER = 1.7, 0.7
+"""... so much faster while the note is held, and in so much of the time when it is let go."""
+RELEASES = 5.3
+"""Release times after which a note has fallen by 46 dB and is over."""
+REACH_SEMITONES = 2.2
+"""Bins this far from a partial still hear it."""
 
 # Columns of an event: onset and duration in seconds of the drawing, pitch in (fractional) MIDI numbers, amplitude of
 # the fundamental, row of the instrument.
@@ -37,14 +43,15 @@ DECAY, RELEASE, ATTACK, VIBRATO = range(4)
 AUDIBLE = 3e-4
 """Magnitude below which a partial is left out; notes are about 0.5, the noise of the augmentation is above it."""
 
-_STEPS_PER_SEMITONE = 100
-_REACH_SEMITONES = 2.2
+STEPS_PER_SEMITONE = 100
+SWINGS = (-0.9, -0.4, 0.4, 0.9)
+"""Where a vibrato is looked at, in its depth."""
 
 
 def leakage_table() -> Array:
     """Response of a bin's Hann kernel to a steady sine, by the sine's distance from the bin, −2.2 to 2.2 semitones."""
-    steps = round(_REACH_SEMITONES * _STEPS_PER_SEMITONE)
-    semitones = np.arange(-steps, steps + 1) / _STEPS_PER_SEMITONE
+    steps = round(REACH_SEMITONES * STEPS_PER_SEMITONE)
+    semitones = np.arange(-steps, steps + 1) / STEPS_PER_SEMITONE
     return hann_response(semitones).astype(np.float32)
 
 
@@ -59,8 +66,7 @@ def _profile(
     columns = len(out_C)
     off = onset + duration
     level_off = math.exp(-decay * duration)
-    # Until the release has fallen by 46 dB.
-    stop = off + 5.3 * release
+    stop = off + RELEASES * release
     first = max(0, math.floor(onset / COLUMN_S))
     last = min(columns, math.floor(stop / COLUMN_S) + 1)
     for c in range(first, last):
@@ -87,11 +93,11 @@ def _response(distance: float, vibrato: float, leakage: Array) -> float:
     """Magnitude response at a distance in semitones, averaged over the swing of a vibrato."""
     centre = len(leakage) // 2
     if vibrato <= 0.0:
-        i = round(distance * _STEPS_PER_SEMITONE) + centre
+        i = round(distance * STEPS_PER_SEMITONE) + centre
         return leakage[i] if 0 <= i < len(leakage) else 0.0
     total = 0.0
-    for swing in (-0.9, -0.4, 0.4, 0.9):
-        i = round((distance + swing * vibrato) * _STEPS_PER_SEMITONE) + centre
+    for swing in SWINGS:
+        i = round((distance + swing * vibrato) * STEPS_PER_SEMITONE) + centre
         if 0 <= i < len(leakage):
             total += leakage[i]
     return total / 4
@@ -121,7 +127,8 @@ def draw_power(events_E5: Array, instruments_I4: Array, harmonics_IH: Array, lea
         first, last = _profile(onset, duration, decay, release, attack, low)
         if last <= first:
             continue
-        _profile(onset, duration, 1.7 * decay, 0.7 * release, attack, high)
+        high[first:last] = 0.0  # it ends sooner than the low partials, and the event before wrote here
+        _profile(onset, duration, FASTER * decay, SHORTER * release, attack, high)
         for h in range(harmonics_IH.shape[1]):
             position = events_E5[e, PITCH] - LOWEST_PITCH + 12.0 * math.log2(h + 1.0)
             if position > BINS + 1:
@@ -131,7 +138,9 @@ def draw_power(events_E5: Array, instruments_I4: Array, harmonics_IH: Array, lea
             if amplitude < AUDIBLE:
                 continue
             profile = low if h < SPLIT else high
-            for b in range(max(0, math.ceil(position - 2.2)), min(BINS - 1, math.floor(position + 2.2)) + 1):
+            for b in range(
+                max(0, math.ceil(position - REACH_SEMITONES)), min(BINS - 1, math.floor(position + REACH_SEMITONES)) + 1
+            ):
                 gain = amplitude * _response(position - b, vibrato, leakage)
                 if gain > AUDIBLE:
                     gain *= gain

@@ -5,6 +5,7 @@ For tests, the demo and augmentation. Knows nothing of music.
 
 from __future__ import annotations
 
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,23 @@ def encode(
             container.mux(stream.encode(ready))
         container.mux(stream.encode(None))
     return path
+
+
+def through_codec(wave_S: NDArray[np.float32], rate: int, suffix: str, bit_rate: int) -> NDArray[np.float32]:
+    """Mono samples [S] as they come back from a lossy codec, on the same clock give or take its delay.
+
+    Raises:
+        TrainingDataError: The suffix is not known.
+    """
+    import av
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = encode(wave_S, rate, Path(folder) / f"audio{suffix}", bit_rate=bit_rate)
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
+        blocks = []
+        with av.open(str(path)) as container:
+            for frame in container.decode(audio=0):
+                blocks += [ready.to_ndarray()[0] for ready in resampler.resample(frame)]
+            blocks += [ready.to_ndarray()[0] for ready in resampler.resample(None)]
+    heard_S: NDArray[np.float32] = np.concatenate(blocks)
+    return heard_S

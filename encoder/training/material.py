@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from encoder.errors import TrainingDataError
 from encoder.grid import BINS
 from encoder.training.augment import DrawnSong, drawn_song
-from encoder.training.config import NotesData, RecordingsData
+from encoder.training.config import NotesData, RecordingsData, RenderedData
 from encoder.training.corpus import load_songs
 from encoder.training.cqt_cache import CqtCache
 from encoder.training.draw import FRAMES_PER_COLUMN
@@ -25,10 +26,19 @@ from encoder.training.loop import Score
 from encoder.training.midi import SUFFIXES, read_song
 from encoder.training.recorded_versions import RecordedClique, RecordedVersions
 from encoder.training.recordings import Failure, Hear, ListedRecording, gather, hold_out
+from encoder.training.rendered_works import rendered_works
 from encoder.training.speech_bank import speech_columns
 from encoder.training.versions import Array, Versions
 
-__all__ = ["Failure", "Hear", "ListedRecording", "Material", "material_of_list", "material_of_notes"]
+__all__ = [
+    "Failure",
+    "Hear",
+    "ListedRecording",
+    "Material",
+    "material_of_list",
+    "material_of_notes",
+    "material_of_rendered",
+]
 
 MIDI = "midi"
 
@@ -42,15 +52,41 @@ class Material:
     failures: tuple[Failure, ...] = ()
 
 
-def material_of_notes(data: NotesData, validation: Sequence[str], average_frames: int, seed: int) -> Material:
+def material_of_notes(
+    data: NotesData, validation: Sequence[str], average_frames: int, seed: int, device: torch.device | None = None
+) -> Material:
     """Training works of the corpus; scored on drawn versions of validation works of the sources `validation`."""
-    versions = training_versions(data, seed)
+    versions = training_versions(data, seed, device)
     held = [drawn_song(song) for song in load_songs(tuple(validation), part="validation")]
 
     def score(embed: EmbedMeans) -> dict[str, Any]:
         return _rounded(score_drawn(held, embed, average_frames=average_frames, speech_FN=versions.speech_FN))
 
     return Material(versions=versions, score=score)
+
+
+def material_of_rendered(
+    data: RenderedData,
+    validation: Sequence[str],
+    average_frames: int,
+    seed: int,
+    *,
+    threads: int,
+    progress: Callable[[int, int], None],
+) -> Material:
+    """Training works of the corpus, played; scored as `material_of_notes`.
+
+    Raises:
+        TrainingDataError: FluidSynth or a soundfont is not installed.
+    """
+    speech_FN = speech_columns(data.speech_minutes, seed)
+    works = rendered_works(data, seed, threads, progress)
+    held = [drawn_song(song) for song in load_songs(tuple(validation), part="validation")]
+
+    def score(embed: EmbedMeans) -> dict[str, Any]:
+        return _rounded(score_drawn(held, embed, average_frames=average_frames, speech_FN=speech_FN))
+
+    return Material(versions=RecordedVersions(works, _averaged_talk(speech_FN, average_frames)), score=score)
 
 
 def material_of_list(

@@ -19,12 +19,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from encoder.errors import RecipeError
 from encoder.model import Encoder
 from encoder.network import EmbeddingNetwork, EncoderConfig, build_network
-from encoder.training.config import NotesData, RecordingsData, TrainingConfig
+from encoder.training.config import NotesData, RecordingsData, RenderedData, TrainingConfig
 from encoder.training.corpus import SOURCES, load_songs
 from encoder.training.curves import draw_curves
 from encoder.training.export import export
 from encoder.training.loop import Report, run, training_device
-from encoder.training.material import Failure, ListedRecording, Material, material_of_list, material_of_notes
+from encoder.training.material import (
+    Failure,
+    ListedRecording,
+    Material,
+    material_of_list,
+    material_of_notes,
+    material_of_rendered,
+)
 from encoder.training.rendered import cover_recordings, plain_recordings, score_rendered
 from encoder.training.run_folder import CHECKPOINT, CURVES, WEIGHTS, RunFolder, read_metrics
 from encoder.weights import load_weights
@@ -137,7 +144,7 @@ def train(
         lines = read_metrics(directory)
         scores: dict[str, Any] = next((line["scores"] for line in reversed(lines) if "scores" in line), {})
         mark = export(weights, encoder, network, config, material.versions, scores=scores)
-        if recipe.rendered_works and isinstance(config.data, NotesData):
+        if recipe.rendered_works and not isinstance(config.data, RecordingsData):
             # Scored as users will run them: from the stored weights.
             scores = rendered_scores(recipe, Encoder.load(weights), directory / "frames")
             report({"step": sum(stage.steps for stage in config.stages), "rendered": scores})
@@ -197,7 +204,13 @@ def _material(
 ) -> Material:
     data = recipe.training.data
     if isinstance(data, NotesData):
-        return material_of_notes(data, recipe.validation_sources, encoder.average_frames, recipe.training.seed)
+        device = training_device(recipe.training.device)
+        return material_of_notes(data, recipe.validation_sources, encoder.average_frames, recipe.training.seed, device)
+    if isinstance(data, RenderedData):
+        return material_of_rendered(
+            data, recipe.validation_sources, encoder.average_frames, recipe.training.seed,
+            threads=recipe.training.threads, progress=gathered,
+        )  # fmt: skip
     if lists is None:
         raise RecipeError(f"{data.csv}: nobody is there to read it")
     rows = lists.rows(data.csv)

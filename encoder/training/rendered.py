@@ -7,7 +7,6 @@ Shapes: F pitch bins (84), T CQT frames, M and N embeddings, D embedding.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +42,7 @@ def frames_of(arrangement: Arrangement, transform: ConstantQ, keep: Path | None 
     """Magnitudes [84, T] of a rendering; read from `keep` if they are there, else rendered and kept there."""
     path = None
     if keep is not None:
-        digest = hashlib.sha256(str(room).encode())
-        for part in arrangement.parts:
-            digest.update(f"{part.role} {part.program} {part.volume}".encode() + part.notes_N5.tobytes())
-        path = keep / f"{arrangement.work_id}-{digest.hexdigest()[:12]}.npy"
+        path = keep / f"{arrangement.work_id}-{arrangement.digest}-{room:g}.npy"
         if path.exists():
             kept: Array = np.load(path).astype(np.float32) / 1000
             return kept

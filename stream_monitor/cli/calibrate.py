@@ -91,9 +91,21 @@ def fit(folder: Path, weights: Path | None, per_hour: float, workers: int, outpu
 @click.option("--world", "folders", type=FOLDER, required=True, multiple=True, help="A trial; may be given repeatedly.")
 @click.option("--weights", type=FOLDER, help="The encoder; the default one if absent.")
 @click.option("--hours", type=float, help="Only the first so many hours of each trial.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
+    help="Plays open from this confidence on, not from the calibration's: low, to see how well true plays stand out.",
+)
 @click.option("--workers", default=2, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON; a PNG beside it.")
-def check(folders: tuple[Path, ...], weights: Path | None, hours: float | None, workers: int, output: Path) -> None:
+def check(
+    folders: tuple[Path, ...],
+    weights: Path | None,
+    hours: float | None,
+    threshold: float | None,
+    workers: int,
+    output: Path,
+) -> None:
     """Runs the monitor over trials with the weights' own calibration and says how it did, for each and together."""
     from stream_monitor.cli.loading import load_encoder
     from stream_monitor.confidence import Calibration
@@ -106,6 +118,8 @@ def check(folders: tuple[Path, ...], weights: Path | None, hours: float | None, 
     trials = [_opened(folder, weights, workers) for folder in folders]
     encoder = load_encoder(weights)
     calibration = Calibration.of_encoder(encoder.calibration)
+    if threshold is not None:
+        calibration = calibration.model_copy(update={"open_confidence": threshold})
     everything: list[Hearing] = []
     worlds: list[dict[str, Any]] = []
     for trial in trials:
@@ -118,7 +132,7 @@ def check(folders: tuple[Path, ...], weights: Path | None, hours: float | None, 
             "encoder": encoder.fingerprint,
         }
         worlds.append(told)
-        shown = ("tracks", "strange", "all", "found", "plays", "ece", "right_share")
+        shown = ("tracks", "strange", "all", "found", "separation", "plays", "ece", "right_share")
         click.echo(json.dumps({name: told[name] for name in shown}, indent=2))
     pooled = trust(everything)
     _write(output, {"worlds": worlds, "pooled": pooled})

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
+
+if TYPE_CHECKING:
+    from stream_monitor.collaborators import EncoderLike
+    from stream_monitor.evaluation.listening import HeardVersion
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +59,14 @@ LENGTHS_S = (6.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0)
     show_default=True,
     help="Cuts of a length per recording for the searches that compare pair by pair: aligned, chroma, qmax.",
 )
+@click.option(
+    "--times",
+    "sizes",
+    type=click.IntRange(1),
+    multiple=True,
+    help="Also times queries of 20 s against an index of so many embeddings, e.g. 100000; may be given often.",
+)
+@click.option("--works", type=click.IntRange(2), help="Only so many cliques, evenly spread over the list.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Places of the cuts, and the bootstrap.")
 def evaluate(
     dataset_path: Path,
@@ -66,6 +78,8 @@ def evaluate(
     searches: tuple[str, ...],
     checked: int,
     slow_cuts: int,
+    sizes: tuple[int, ...],
+    works: int | None,
     seed: int,
 ) -> int:
     """Takes every recording that has another version, whole and in cuts, as a query, and ranks all the others.
@@ -82,7 +96,7 @@ def evaluate(
     from stream_monitor.evaluation.picture import draw_lengths
     from stream_monitor.evaluation.scoring import score_lengths
 
-    versions, lengths = read_dataset(dataset_path), tuple(dict.fromkeys(lengths_s or LENGTHS_S))
+    versions, lengths = read_dataset(dataset_path, works), tuple(dict.fromkeys(lengths_s or LENGTHS_S))
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder(model)
@@ -107,7 +121,7 @@ def evaluate(
             seed=seed,
             progress=lambda done: bar.to(done, len(lengths) + 1),
         )
-    result = {
+    result: dict[str, Any] = {
         "format_version": 1,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "dataset": str(dataset_path),
@@ -123,6 +137,9 @@ def evaluate(
         "scores": scores,
         "failures": failures,
     }
+    if sizes:
+        result["times"] = _times(encoder, model, heard, sizes, neighbours)
+        _show_times(result["times"])
     text = json.dumps(result, indent=1, ensure_ascii=False)
     _show(scores)
     click.echo(text)
@@ -130,6 +147,52 @@ def evaluate(
         (output / "evaluation.json").write_text(text + "\n", encoding="utf-8")
         draw_lengths(scores, output / "evaluation.png")
     return 1 if failures else 0
+
+
+def _times(
+    encoder: EncoderLike, model: Path | None, heard: Sequence[HeardVersion], sizes: Sequence[int], neighbours: int
+) -> dict[str, Any]:
+    """The paper's table 2, on the first recordings of the dataset."""
+    from encoder.training.drawn_tracks import drawn_tracks
+    from encoder.weights import load_weights
+    from stream_monitor.cli.progress import progress_bar
+    from stream_monitor.evaluation.listening import samples_of
+    from stream_monitor.evaluation.times import QUERIES, time_queries
+
+    waves = [samples_of(each.version) for each in heard[:QUERIES]]
+    with progress_bar("embeddings", total=max(sizes)) as bar:
+        return time_queries(
+            encoder,
+            waves,
+            [each.whole.embedding_ND for each in heard],
+            drawn_tracks(load_weights(model)),
+            sizes=sizes,
+            neighbours=neighbours,
+            progress=lambda done: bar.to(done, max(sizes)),
+        )
+
+
+def _show_times(times: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def cell(figure: Mapping[str, float]) -> str:
+        return f"{figure['mean']:.1f} ± {figure['sd']:.1f}"
+
+    table = Table(
+        "embeddings", "preprocess, ms", "inference, ms", "two stages, ms", "total, ms", "all pairs, ms", "recall@K"
+    )
+    for row in times["indexes"]:
+        table.add_row(
+            f"{row['embeddings']:,}",
+            cell(times["preprocess_ms"]),
+            cell(times["inference_ms"]),
+            cell(row["two_stage_ms"]),
+            f"{row['total_ms']:.1f}",
+            cell(row["all_pairs_ms"]),
+            f"{row['recall']:.3f}",
+        )
+    Console(stderr=True, width=None if sys.stderr.isatty() else 120).print(table)
 
 
 def _show(scores: Mapping[str, Any]) -> None:

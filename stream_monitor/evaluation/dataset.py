@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from encoder.training.split import evenly_spread
 from stream_monitor.errors import SettingsError
 from stream_monitor.metadata import read_metadata
 
@@ -25,14 +26,21 @@ class Version:
     """Part of the dataset that is also scored apart; may be empty."""
 
 
-def read_dataset(csv_path: Path) -> list[Version]:
+def read_dataset(csv_path: Path, works: int | None = None) -> list[Version]:
     """Reads a list in which something can be found: `read_versions`, and some work has two recordings.
+
+    Args:
+        csv_path: The list.
+        works: Only so many cliques, evenly spread over the list; None for all.
 
     Raises:
         MetadataError, DatasetError: As `read_versions`.
         DatasetError: No work has two recordings.
     """
     versions = read_versions(csv_path)
+    if works is not None:
+        kept = set(evenly_spread(list(dict.fromkeys(version.clique_id for version in versions)), works))
+        versions = [version for version in versions if version.clique_id in kept]
     check_answers(versions, str(csv_path))
     return versions
 

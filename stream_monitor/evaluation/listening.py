@@ -72,12 +72,7 @@ def hear(
     Raises:
         InputError: The file cannot be heard, is too short or silent.
     """
-    blocks = list(decode(version.path))
-    samples_S = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if len(samples_S) < MIN_SAMPLES:
-        raise TooShortError(
-            f"{version.path}: only {len(samples_S) / SAMPLE_RATE:.1f} s of audio; at least 6 s are needed"
-        )
+    samples_S = samples_of(version)
     piece = hear_samples(encoder, samples_S, whole=whole)
     if len(piece.embedding_ND) == 0:
         raise SilentInputError(f"{version.path}: holds only silence")
@@ -96,8 +91,39 @@ def hear(
     return HeardVersion(version=version, duration_s=len(samples_S) / SAMPLE_RATE, whole=piece, cuts=found)
 
 
+def samples_of(version: Version) -> Float32Array:
+    """Samples [S] of a recording.
+
+    Raises:
+        InputError: The file cannot be heard or is too short.
+    """
+    blocks = list(decode(version.path))
+    samples_S = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    if len(samples_S) < MIN_SAMPLES:
+        raise TooShortError(
+            f"{version.path}: only {len(samples_S) / SAMPLE_RATE:.1f} s of audio; at least 6 s are needed"
+        )
+    return samples_S
+
+
 def hear_samples(encoder: EncoderLike, samples_S: Float32Array, *, whole: bool = False) -> Piece:
     """A piece of audio, cut and sketched as a stream of it would be; silent chunks have no embedding."""
+    chunks = _chunks(encoder, samples_S)
+    embeddings = encoder.embed([chunk.frames_FT for chunk in chunks])
+    rows = [rows.rows_NF for chunk in chunks for rows in chunk.sketch]
+    return Piece(
+        embedding_ND=embeddings.embedding_BD[embeddings.sounding_B],
+        sketch_nF=np.concatenate(rows) if rows else NO_SKETCH,
+        whole_D=_whole(encoder, chunks) if whole else None,
+    )
+
+
+def frames_of_samples(encoder: EncoderLike, samples_S: Float32Array) -> list[Float32Array]:
+    """Frames [84, n] of the chunks of a piece of audio, on a stream of its own."""
+    return [chunk.frames_FT for chunk in _chunks(encoder, samples_S)]
+
+
+def _chunks(encoder: EncoderLike, samples_S: Float32Array) -> list[Chunk]:
     stream = StreamKey(kind="upload", stream_id="evaluation")
     chunker = Chunker(stream, support_samples=-encoder.block_window(0)[0])
     requests = chunker.push(Segment(stream=stream, seq=0, start_sample=0, samples_S=samples_S, last=True))
@@ -108,13 +134,7 @@ def hear_samples(encoder: EncoderLike, samples_S: Float32Array, *, whole: bool =
         for request, frames_FT in zip(batch, frames_BFT, strict=True):
             chunks += chunker.accept(request.block, frames_FT)
     chunks += chunker.close().chunks
-    embeddings = encoder.embed([chunk.frames_FT for chunk in chunks])
-    rows = [rows.rows_NF for chunk in chunks for rows in chunk.sketch]
-    return Piece(
-        embedding_ND=embeddings.embedding_BD[embeddings.sounding_B],
-        sketch_nF=np.concatenate(rows) if rows else NO_SKETCH,
-        whole_D=_whole(encoder, chunks) if whole else None,
-    )
+    return chunks
 
 
 def _whole(encoder: EncoderLike, chunks: Sequence[Chunk]) -> Float32Array | None:

@@ -15,6 +15,11 @@ from stream_monitor.calibration import expected_calibration_error, false_play_ra
 from stream_monitor.demo.scoring import Appearance, compare, score
 from stream_monitor.trial.hearing import Hearing
 
+SEPARATION_PER_HOUR = 0.1
+"""False plays an hour at which separation is told: one in ten stream-hours."""
+LONG_S = {"recording": 20.0, "version": 60.0}
+"""Appearances of this length and more that separation counts."""
+
 
 def judge(hearings: Sequence[Hearing], threshold: float) -> dict[str, Any]:
     """Figures of a trial as plain numbers.
@@ -39,8 +44,44 @@ def judge(hearings: Sequence[Hearing], threshold: float) -> dict[str, Any]:
             "hours": round(_hours(hearings), 2),
         },
         "found": {how: _found(mixed, how) for how in ("recording", "version")},
+        "separation": separation(hearings),
         "right_of_true_and_extra": _rate(mixed),
         **trust(hearings),
+    }
+
+
+def separation(hearings: Sequence[Hearing], per_hour: float = SEPARATION_PER_HOUR) -> dict[str, Any] | None:
+    """Which true plays stand out where so many false ones are let through.
+
+    Args:
+        hearings: Run with a threshold that lets more through than `per_hour`; if it lets fewer through, all plays count
+            and `false_plays` says how many those were.
+        per_hour: False plays in an hour of the stations without enrolled works.
+
+    Returns:
+        The confidence above which plays count, the false plays among them, and of recordings of 20 s and more and of
+        versions of 60 s and more how many there were and were found; None without such stations.
+    """
+    strange = [hearing for hearing in hearings if not hearing.truth]
+    if not strange:
+        return None
+    wrong = sorted((play.confidence or 1.0 for hearing in strange for play in hearing.appearances()), reverse=True)
+    allowed = int(per_hour * _hours(strange))
+    # The first that is one too many stays out, and so does all that is no surer.
+    barrier = wrong[allowed] if len(wrong) > allowed else -1.0
+    counts = {how: {"true": 0, "found": 0} for how in LONG_S}
+    for hearing in hearings:
+        kept = [play for play in hearing.appearances() if (play.confidence or 1.0) > barrier]
+        for verdict in compare(hearing.truth, kept):
+            if verdict.truth is None or verdict.truth.end_s - verdict.truth.start_s < LONG_S[verdict.truth.how]:
+                continue
+            counts[verdict.truth.how]["true"] += 1
+            counts[verdict.truth.how]["found"] += verdict.play is not None
+    return {
+        "above": max(0.0, barrier),
+        "false_plays": sum(confidence > barrier for confidence in wrong),
+        "hours": round(_hours(strange), 2),
+        **counts,
     }
 
 

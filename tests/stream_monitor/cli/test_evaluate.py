@@ -60,6 +60,30 @@ def test_versions_are_found_and_told(place: Path, tmp_path: Path, capsys: pytest
     assert (tmp_path / "out" / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_queries_are_timed_against_an_index_of_any_size(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Table 2: the index is filled up with other music to the sizes asked for; each part has its time."""
+    arguments = ["--dataset", str(place / "good.csv"), "--length", "20", "--cuts", "1", "--search", "two_stage"]
+    assert main(["evaluate", *arguments, "--times", "200", "--times", "400"]) == 0
+    told = capsys.readouterr()
+    times = json.loads(told.out)["times"]
+    assert times["queries"] == 11
+    assert [row["embeddings"] for row in times["indexes"]] == [200, 400]
+    for row in times["indexes"]:
+        parts = (times["preprocess_ms"], times["inference_ms"], row["two_stage_ms"], row["all_pairs_ms"])
+        assert all(part["mean"] > 0 for part in parts)
+        assert 0.9 <= row["recall"] <= 1
+        assert row["total_ms"] == pytest.approx(sum(part["mean"] for part in parts[:3]))
+    assert "two stages, ms" in told.err
+
+
+def test_works_are_spread_over_the_list(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of so many cliques all recordings, of the others none."""
+    arguments = ["--dataset", str(place / "good.csv"), "--length", "20", "--cuts", "1", "--search", "exact"]
+    assert main(["evaluate", *arguments, "--works", "3"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["cliques"], result["recordings"]) == (3, 6)
+
+
 def test_what_cannot_be_heard_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The rest is evaluated; exit code 1."""
     assert main(["evaluate", "--dataset", str(place / "some-bad.csv"), "--length", "20", "--cuts", "1"]) == 1

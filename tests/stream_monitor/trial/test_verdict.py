@@ -11,7 +11,7 @@ from stream_monitor.plays import PlayChange, PlayedTrack
 from stream_monitor.segments import StreamKey
 from stream_monitor.trial.hearing import Hearing
 from stream_monitor.trial.picture import curves
-from stream_monitor.trial.verdict import judge, trust
+from stream_monitor.trial.verdict import judge, separation, trust
 
 
 def hearing(station: str, *plays: tuple[str, float], truth: str | None = None) -> Hearing:
@@ -84,3 +84,15 @@ def test_every_trial_has_a_curve_of_its_own() -> None:
         "all": 6,
     }
     assert list(curves(worlds[2:], pooled)) == ["100 tracks"]
+
+
+def test_separation_counts_what_is_surer_than_the_false_plays_let_through() -> None:
+    """One false play in ten hours: of two in twenty hours the surer is let through, plays up to the other are not."""
+    quiet = [hearing(f"quiet {n}") for n in range(8)]
+    wrong = [hearing("x", ("v", 0.7)), hearing("y", ("v", 0.6))]
+    true = hearing("z", ("w", 0.9), ("w", 0.65), ("w", 0.6), truth="w")
+    told = separation([*quiet, *wrong, true])
+    assert told is not None
+    assert (told["above"], told["false_plays"], told["hours"]) == (0.6, 1, 10.0)
+    assert told["recording"] == {"true": 3, "found": 2}
+    assert separation([true]) is None
