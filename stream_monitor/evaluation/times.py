@@ -72,7 +72,7 @@ def time_queries(
         inference.append(spent)
         if found.sounding_B.any():
             queries.append(found.embedding_BD[found.sounding_B])
-    rows = EmbeddingRows(encoder.dimensions)
+    rows = EmbeddingRows(tracks[0].shape[1])
     quick = LiveIndex(rows, config=LiveConfig(min_graph_rows=1, background=False))
     result: dict[str, Any] = {
         "query_s": CHUNK_SAMPLES / SAMPLE_RATE,
