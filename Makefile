@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test check format bench stack stack-down clean
 
 help:  ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,12 @@ format: setup  ## let ruff put the code in order
 
 bench: setup  ## benchmarks into benchmarks/results/
 	@$(PY) -m stream_monitor bench
+
+stack: setup  ## Kafka, Mosquitto and PostgreSQL on the loopback, data under .stack/
+	@$(PY) -m tests.stack up
+
+stack-down:  ## end them
+	@$(PY) -m tests.stack down
 
 clean:  ## remove what was built here
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output

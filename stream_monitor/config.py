@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stream_monitor.config_template import group
 from stream_monitor.errors import ConfigError
+from stream_monitor.kafka.settings import KafkaSettings, TopicSettings
 from stream_monitor.monitor import MonitorConfig
 from stream_monitor.pipeline import PipelineConfig
 from stream_monitor.reconnect import ReconnectPolicy
@@ -63,6 +64,8 @@ class Config(BaseModel):
     plays: RepertoireConfig = RepertoireConfig()
     monitor: MonitorConfig = MonitorConfig()
     reconnect: ReconnectPolicy = ReconnectPolicy()
+    kafka: KafkaSettings = KafkaSettings()
+    topics: TopicSettings = TopicSettings()
 
     @property
     def version(self) -> str:

@@ -63,6 +63,12 @@ def parse_sources(texts: Sequence[str], *, kind: StreamKind | None = None) -> li
     sources = [source for text in texts for source in _parse_one(text, kind)]
     if sum(source.medium == "stdin" for source in sources) > 1:
         raise SourceError("standard input (-) can be read only once; it is named several times")
+    check_ids(sources)
+    return sources
+
+
+def check_ids(sources: Iterable[Source]) -> None:
+    """Raises a DuplicateIdError where two sources have one ID."""
     seen: dict[str, str] = {}
     for source in sources:
         if source.stream_id in seen:
@@ -71,7 +77,6 @@ def parse_sources(texts: Sequence[str], *, kind: StreamKind | None = None) -> li
                 " give one of them another as ID=SOURCE"
             )
         seen[source.stream_id] = source.location
-    return sources
 
 
 def audio_files(paths: Iterable[Path]) -> list[Path]:

@@ -21,7 +21,10 @@ from stream_monitor.cli.compiled import keep_compiled_code
 from stream_monitor.cli.logging import LOG_LEVELS, configure_logging
 from stream_monitor.cli.threads import calm_blas
 
-COMMANDS = ("bench", "calibrate", "catalog", "config", "demo", "evaluate", "identify", "report", "train", "watch")
+COMMANDS = (
+    "bench", "calibrate", "catalog", "config", "demo", "evaluate", "identify", "produce", "report", "topics", "train",
+    "watch",
+)  # fmt: skip
 EXIT_GOOD, EXIT_INPUTS_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 

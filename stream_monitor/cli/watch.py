@@ -5,14 +5,12 @@ It puts the parts together and turns what happened into an exit code; every deci
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -87,11 +85,13 @@ def _run(
     config: Config,
 ) -> MonitorResult:
     """Watches here, or leads the processes that do."""
+    from stream_monitor.cli.interruption import interruption
+    from stream_monitor.cli.open_files import allow_open_files
     from stream_monitor.cli.threads import share_cores
 
     share_cores(config.encoder.threads)  # before torch is loaded
     if realtime:
-        _allow_open_files(len(sources))
+        allow_open_files(len(sources))
 
     from stream_monitor.clock import SystemClock
     from stream_monitor.processes import Processes
@@ -111,14 +111,14 @@ def _run(
         if processes == 1:
             observers = [stack.enter_context(_table(clock))] if sys.stderr.isatty() else []
             monitor = stack.enter_context(opened_monitor(plan, open_sink, observers=observers, clock=clock))
-            interrupted = stack.enter_context(_interruption())
+            interrupted = stack.enter_context(interruption())
             return monitor.watch(sources, realtime=realtime, interrupted=interrupted)
         leader = Processes(plan, shares(sources, processes), prepare=_logging_as_here(), watched=sys.stderr.isatty())
         stack.enter_context(leader)
         sink = open_sink()
         stack.callback(sink.close)
         observers = [stack.enter_context(_table(clock))] if sys.stderr.isatty() else []
-        interrupted = stack.enter_context(_interruption())
+        interrupted = stack.enter_context(interruption())
         return leader.watch(sink, observers=observers, interrupted=interrupted)
 
 
@@ -130,48 +130,9 @@ def _logging_as_here() -> Callable[[], None]:
     return partial(configure_logging, level=given["log_level"], as_json=given["log_json"])
 
 
-def _allow_open_files(files: int) -> None:
-    """Raises the process's own limit of open files, as far as the system lets it: paced files are all open."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = files + 256
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-
-
 def _table(clock: Clock) -> LiveTable:
     from rich.console import Console
 
     from stream_monitor.live_table import LiveTable
 
     return LiveTable(Console(stderr=True), clock, redirect_stdout=sys.stdout.isatty())
-
-
-class Interruption:
-    """Whether Ctrl-C or SIGTERM came; only a flag, for a signal handler must take no lock."""
-
-    def __init__(self) -> None:
-        self._came = False
-
-    def __call__(self) -> bool:
-        return self._came
-
-    def handle(self, number: int, frame: FrameType | None) -> None:
-        """The first signal ends in good order, a second one at once."""
-        if self._came:
-            raise KeyboardInterrupt
-        self._came = True
-
-
-@contextmanager
-def _interruption() -> Iterator[Interruption]:
-    """Catches SIGINT and SIGTERM while the context lasts."""
-    interruption = Interruption()
-    before = {number: signal.signal(number, interruption.handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interruption
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,0 +1,97 @@
+"""`stream-monitor produce`: audio into Kafka. It puts the parts together; every decision is made elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import structlog
+
+if TYPE_CHECKING:
+    from stream_monitor.config import Config
+    from stream_monitor.segments import StreamKind
+    from stream_monitor.sources import Source
+
+log = structlog.get_logger(__name__)
+
+
+@click.command(short_help="Puts audio into Kafka as segments.")
+@click.argument("sources", metavar="[ID=]SOURCE...", nargs=-1)
+@click.option("--stations", type=click.Path(path_type=Path), help="YAML list of further sources.")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file (YAML).")
+@click.option("--bootstrap-servers", help="host:port of some brokers; overrules the configuration.")
+@click.option("--topic", help="Where everything goes; else each kind of stream to its own topic.")
+@click.option("--kind", type=click.Choice(["broadcast", "upload"]), help="What all sources are.")
+@click.option("--epoch", type=click.IntRange(0), help="Start in Unix milliseconds of files and standard input; now.")
+@click.option("--realtime", is_flag=True, help="Files no faster than they would be heard.")
+def produce(
+    sources: tuple[str, ...],
+    stations: Path | None,
+    config_path: Path | None,
+    bootstrap_servers: str | None,
+    topic: str | None,
+    kind: StreamKind | None,
+    epoch: int | None,
+    realtime: bool,
+) -> int:
+    """Sends SOURCES (files, folders, http(s) addresses, - for standard input) as segments of 5 s, FLAC at 22,050 Hz.
+
+    Each segment decodes alone and is keyed by its stream. Files are uploads, the rest broadcasts, unless told. A source
+    that fails is told and the others go on; its stream is left without an end mark.
+    """
+    from stream_monitor.config import load
+    from stream_monitor.errors import SettingsError
+    from stream_monitor.kafka.settings import KafkaSettings
+    from stream_monitor.kafka.stations import read_stations
+    from stream_monitor.sources import check_ids, parse_sources
+
+    config = load(config_path)
+    if bootstrap_servers is not None:
+        try:
+            kafka = KafkaSettings.model_validate({**config.kafka.model_dump(), "bootstrap_servers": bootstrap_servers})
+        except ValueError:
+            raise SettingsError(f"--bootstrap-servers {bootstrap_servers!r}: host:port, with commas between") from None
+        config = config.model_copy(update={"kafka": kafka})
+    found = parse_sources(sources, kind=kind) + ([] if stations is None else read_stations(stations))
+    if not found:
+        raise SettingsError("nothing to send: name a SOURCE, or give --stations FILE")
+    check_ids(found)
+    return _run(found, config, topic, round(time.time() * 1000) if epoch is None else epoch, realtime)
+
+
+def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, realtime: bool) -> int:
+    from stream_monitor.cli.interruption import interruption
+    from stream_monitor.cli.open_files import allow_open_files
+    from stream_monitor.clock import SystemClock
+    from stream_monitor.kafka.client import Producer
+    from stream_monitor.kafka.producing import produce as send_all
+    from stream_monitor.reading import read_segments
+    from stream_monitor.stopping import Stop
+
+    if realtime:
+        allow_open_files(len(sources))
+    stop = Stop()
+    with Producer(config.kafka) as producer, interruption() as interrupted:
+        result = send_all(
+            sources,
+            partial(read_segments, stop=stop, policy=config.reconnect),
+            producer,
+            topics=config.topics,
+            epoch=epoch,
+            config=config.monitor,
+            clock=SystemClock(),
+            stop=stop,
+            realtime=realtime,
+            topic=topic,
+            interrupted=interrupted,
+        )
+    for stream_id, error in result.failures:
+        log.error(str(error), stream=stream_id, kind=type(error).__name__)
+    sys.stderr.write(f"{result.records} segments, {result.samples / 22_050 / 60:.1f} minutes of audio sent\n")
+    if result.interrupted:
+        return 130
+    return 1 if result.failures else 0

@@ -1,0 +1,36 @@
+"""What can go wrong between the monitor and Kafka.
+
+MonitorError
+├── SettingsError
+│   └── TopicError       exit 2: a topic is missing, or is not as it has to be; the message says what to do
+├── BrokerError          retriable: no broker answers, or it refuses
+└── PoisonError          a record that cannot be read; it goes to the dead letters with its code
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from stream_monitor.errors import MonitorError, SettingsError
+
+
+class TopicError(SettingsError):
+    """A topic is missing or has other settings than the service needs."""
+
+
+class BrokerError(MonitorError):
+    """No broker answers, or the one that does refuses."""
+
+    retriable: ClassVar[bool] = True
+
+
+class PoisonError(MonitorError):
+    """A record that cannot be read.
+
+    Attributes:
+        code: One word for headers and metrics, e.g. `bad_header`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,97 @@
+"""Where Kafka is, who we are there, and which topics there are. Values only; secrets are read from files when used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MiB = 1 << 20
+
+
+class KafkaSettings(BaseModel):
+    """The brokers, and how to get in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bootstrap_servers: str = Field(default="127.0.0.1:9092", pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")
+    """host:port of some brokers, with commas between."""
+    group_id: str = Field(default="stream-monitor", min_length=1)
+    """Workers of one group share the partitions."""
+    instance_id: str | None = None
+    """Name of this worker in its group, kept over restarts; null takes the machine's name."""
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    """How connections are secured."""
+    ca_file: Path | None = None
+    """Certificates that the brokers' are checked against; null takes the system's."""
+    certificate_file: Path | None = None
+    """Our own certificate, where brokers ask for one."""
+    key_file: Path | None = None
+    """Its key."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """How user and password are shown."""
+    username: str | None = None
+    """Of SASL."""
+    password_file: Path | None = None
+    """File that holds the password of SASL; its end of line does not count."""
+    connect_s: float = Field(default=10.0, gt=0.0, le=300.0)
+    """How long a broker may take to answer at the start."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> KafkaSettings:
+        if self.security.startswith("sasl") and (self.username is None or self.password_file is None):
+            raise ValueError("sasl needs username and password_file")
+        return self
+
+
+class TopicSettings(BaseModel):
+    """Names of the topics, and how they are created."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    broadcast: str = "audio.broadcast"
+    """Segments of broadcasts."""
+    uploads: str = "audio.uploads"
+    """Segments of uploads."""
+    events: str = "match.events"
+    """Plays, verdicts, status."""
+    state: str = "monitor.state"
+    """Snapshots of streams, compacted; as many partitions as the audio has."""
+    catalog: str = "catalog.tracks"
+    """Tracks, compacted."""
+    partitions: int = Field(default=12, ge=1, le=10_000)
+    """Of the audio and of the state. It cannot be changed later: streams would move away from their state."""
+    replication: int = Field(default=3, ge=1, le=9)
+    """Copies of everything; 1 for a single broker."""
+    min_in_sync: int = Field(default=2, ge=1, le=9)
+    """Copies that must have a record before it counts."""
+    audio_hours: float = Field(default=24.0, gt=0.0)
+    """How long audio is kept: the longest time for which workers may be down without loss."""
+    event_days: float = Field(default=30.0, gt=0.0)
+    """How long events and dead letters are kept."""
+    tombstone_hours: float = Field(default=168.0, gt=0.0)
+    """How long a removed track or a closed stream is still told to those that were away."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> TopicSettings:
+        if self.min_in_sync > self.replication:
+            raise ValueError(f"min_in_sync is {self.min_in_sync}, more than the {self.replication} copies")
+        names = self.names
+        if len(set(names)) < len(names):
+            raise ValueError(f"two topics have one name: {', '.join(names)}")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All but the dead letters'."""
+        return (self.broadcast, self.uploads, self.events, self.state, self.catalog)
+
+    def audio(self, kind: str) -> str:
+        """The topic of segments of a kind of stream."""
+        return self.broadcast if kind == "broadcast" else self.uploads
+
+
+def dead_letters(topic: str) -> str:
+    """The topic of what could not be read of another one."""
+    return f"{topic}.dlq"

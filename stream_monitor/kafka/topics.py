@@ -1,0 +1,121 @@
+"""The topics that the service needs: created with their settings, or compared with what the brokers have.
+
+It knows nothing of what goes through them. Topics are never created by use: a wrong name or number of partitions would
+only be seen when state and audio have parted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from stream_monitor.kafka.client import Admin
+from stream_monitor.kafka.errors import TopicError
+from stream_monitor.kafka.settings import TopicSettings, dead_letters
+
+HOUR_MS: Final = 3_600_000
+COMPACTED_SEGMENT_MS: Final = HOUR_MS
+"""The newest segment of a log is never compacted, so it must not stay the newest for long."""
+COMPACTION_LAG_MS: Final = 6 * HOUR_MS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topic:
+    """A topic as it has to be."""
+
+    name: str
+    partitions: int
+    settings: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """What was done to a topic, or what is wrong with it."""
+
+    topic: str
+    good: bool
+    message: str
+
+
+def wanted(settings: TopicSettings) -> list[Topic]:
+    """Every topic of the service."""
+    audio = {
+        # Replay, idleness and lag are measured on the broker's clock, not on producers'.
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": str(round(settings.audio_hours * HOUR_MS)),
+    }
+    kept = {"retention.ms": str(round(24 * settings.event_days * HOUR_MS))}
+    compacted = {
+        "cleanup.policy": "compact",
+        "segment.ms": str(COMPACTED_SEGMENT_MS),
+        "max.compaction.lag.ms": str(COMPACTION_LAG_MS),
+        "delete.retention.ms": str(round(settings.tombstone_hours * HOUR_MS)),
+    }
+    topics = [
+        Topic(name=settings.broadcast, partitions=settings.partitions, settings=audio),
+        Topic(name=settings.uploads, partitions=settings.partitions, settings=audio),
+        Topic(name=settings.events, partitions=settings.partitions, settings=kept),
+        Topic(name=settings.state, partitions=settings.partitions, settings=compacted),
+        Topic(name=settings.catalog, partitions=1, settings=compacted),
+        Topic(name=dead_letters(settings.broadcast), partitions=1, settings=kept),
+        Topic(name=dead_letters(settings.uploads), partitions=1, settings=kept),
+    ]
+    copies = {"min.insync.replicas": str(settings.min_in_sync)}
+    return [Topic(name=each.name, partitions=each.partitions, settings=each.settings | copies) for each in topics]
+
+
+def create(admin: Admin, settings: TopicSettings, tell: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
+    """Creates what is missing and checks the rest.
+
+    Raises:
+        TopicError: There are fewer brokers than copies.
+        BrokerError: The brokers refuse.
+    """
+    brokers = admin.brokers()
+    if brokers < settings.replication:
+        raise TopicError(
+            f"topics.replication is {settings.replication} and {admin.where} has {brokers} brokers: set it (and"
+            " topics.min_in_sync) lower, or add brokers"
+        )
+    findings = []
+    for topic in wanted(settings):
+        if admin.create(topic.name, topic.partitions, settings.replication, topic.settings):
+            finding = Finding(topic=topic.name, good=True, message=f"created, {topic.partitions} partitions")
+        else:
+            finding = _compared(admin, topic, settings.replication)
+        tell(finding)
+        findings.append(finding)
+    return findings
+
+
+def check(admin: Admin, settings: TopicSettings) -> list[Finding]:
+    """Compares every topic with what it has to be.
+
+    Raises:
+        BrokerError: The brokers refuse.
+    """
+    return [_compared(admin, topic, settings.replication) for topic in wanted(settings)]
+
+
+def _compared(admin: Admin, topic: Topic, replication: int) -> Finding:
+    found = admin.describe(topic.name, list(topic.settings))
+    if found is None:
+        return Finding(topic=topic.name, good=False, message="missing: `stream-monitor topics create` makes it")
+    wrong = []
+    if found.partitions != topic.partitions:
+        wrong.append(
+            f"{found.partitions} partitions, {topic.partitions} are configured: streams would part from their state;"
+            f" set topics.partitions to {found.partitions}, or start with a new topic"
+        )
+    if found.replication < replication:
+        wrong.append(f"{found.replication} copies, {replication} are configured")
+    wrong += [
+        f"{key} is {found.settings.get(key)}, not {value}: kafka-configs --alter --topic {topic.name}"
+        f" --add-config {key}={value}"
+        for key, value in topic.settings.items()
+        if found.settings.get(key) != value
+    ]
+    if wrong:
+        return Finding(topic=topic.name, good=False, message="; ".join(wrong))
+    return Finding(topic=topic.name, good=True, message=f"as configured, {found.partitions} partitions")
