@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import gc
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,14 +58,15 @@ def test_more_copies_than_brokers_are_refused(config_file: Path, capsys: pytest.
     assert "has 1 brokers: set it (and topics.min_in_sync) lower" in capsys.readouterr().err
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_broker_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, exit code 1."""
+def test_a_broker_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """One line, exit code 1. A process of its own: the client leaves a socket open where it cannot connect."""
     path = tmp_path / "away.yaml"
     path.write_text("kafka: {bootstrap_servers: '127.0.0.1:1', connect_s: 0.5}\n", encoding="utf-8")
-    assert main(["topics", "check", "--config", str(path)]) == 1
-    assert "127.0.0.1:1" in capsys.readouterr().err
-    gc.collect()  # the client leaves a socket open where it cannot connect; here that is forgiven, later it is not
+    command = [sys.executable, "-m", "stream_monitor", "topics", "check", "--config", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: 127.0.0.1:1: ")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
