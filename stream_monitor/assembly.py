@@ -30,11 +30,14 @@ def assemble(encoder: EncoderLike, catalogue: CatalogueLike, config: Config) -> 
         catalogue: The tracks.
         config: Rules of plays; its version and the calibration's label are told with every event.
     """
+    plays = config.plays
+    if config.deterministic:
+        plays = plays.model_copy(update={"verifier": plays.verifier.model_copy(update={"incremental": False})})
     repertoire = CatalogueRepertoire(
         catalogue,
         calibration=encoder.calibration,
         floor=config.pipeline.matcher.loose_score,
-        config=config.plays,
+        config=plays,
     )
     versions = Versions(
         software=version("stream-monitor"),

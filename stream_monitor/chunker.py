@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from encoder import grid
 from stream_monitor.chunk import BlockRequest, Chunk, Frames
-from stream_monitor.chunker_state import ChunkerState, HeldBlock
+from stream_monitor.chunker_state import ChunkerPlace, ChunkerState, HeldBlock
 from stream_monitor.level import level_dbfs, measure
 from stream_monitor.segments import Samples, Segment, StreamKey
 
@@ -153,6 +153,44 @@ class Chunker:
     def restore(self, state: ChunkerState) -> None:
         """Goes on from a snapshot; the snapshot itself stays as it is."""
         self.state = copy.deepcopy(state)
+
+    def place(self) -> ChunkerPlace:
+        """Where the chunker stands.
+
+        Raises:
+            ValueError: Blocks are on their way, so that it stands nowhere certain.
+        """
+        state = self.state
+        if state.requested or state.ended:
+            raise ValueError(f"{self.stream.stream_id!r} has blocks on their way, or has ended")
+        return ChunkerPlace(
+            next_seq=state.next_seq,
+            next_sample=state.next_sample,
+            next_block=state.next_block,
+            joined_sample=state.joined_sample,
+            run_block=state.run_block,
+            chunks=state.chunks,
+            regular_end=state.regular_end,
+            counts=copy.copy(state.counts),
+        )
+
+    def stand_at(self, place: ChunkerPlace) -> bool:
+        """Goes on from a place, once the audio before it was heard again; says whether nothing of that was missing.
+
+        Where something was, the next chunks come later, as after a gap; the gap itself is told.
+        """
+        state = self.state
+        state.gaps = []
+        whole = state.next_sample == place.next_sample and state.next_block == place.next_block
+        if whole:
+            state.run_block = place.run_block
+        elif place.joined_sample is not None and state.next_sample < place.next_sample:
+            self._break_run(place.next_sample)
+            state.gaps = []
+        state.next_seq, state.joined_sample = place.next_seq, place.joined_sample
+        state.chunks, state.regular_end = place.chunks, place.regular_end
+        state.counts = copy.copy(place.counts)
+        return whole
 
     def _take(self, segment: Segment) -> list[BlockRequest]:
         state = self.state

@@ -68,3 +68,17 @@ class ChunkerState:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """Stretches without signal that nobody has taken with `take_gaps` yet."""
     counts: ChunkerCounts = field(default_factory=ChunkerCounts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChunkerPlace:
+    """Where a chunker stands, without the audio and the frames that it holds: those can be heard again."""
+
+    next_seq: int
+    next_sample: int
+    next_block: int
+    joined_sample: int | None
+    run_block: int
+    chunks: int
+    regular_end: int | None
+    counts: ChunkerCounts

@@ -20,6 +20,7 @@ from stream_monitor.chunk import Chunk
 from stream_monitor.evidence import ChunkEvidence, Verifier
 from stream_monitor.plays import TrackerStep
 from stream_monitor.segments import StreamKey
+from stream_monitor.tracker_state import TrackerState
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -82,6 +83,10 @@ class TrackerLike(Protocol):
     def remove_track(self, track_key: int, *, reason: str = ...) -> TrackerStep: ...
 
     def continue_as(self, stream: StreamKey, offset_samples: int) -> None: ...
+
+    def snapshot(self) -> TrackerState: ...
+
+    def restore(self, state: TrackerState) -> None: ...
 
 
 class Repertoire(Protocol):

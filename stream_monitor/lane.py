@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from stream_monitor.accounting import State, StreamAccount, StreamStatus
 from stream_monitor.chunk import Chunk
 from stream_monitor.chunker import Chunker
-from stream_monitor.chunker_state import ChunkerCounts
+from stream_monitor.chunker_state import ChunkerCounts, ChunkerPlace
 from stream_monitor.collaborators import StreamMemory, TrackerLike
 from stream_monitor.evidence import ChunkEvidence
 from stream_monitor.plays import TrackerStep
@@ -29,6 +29,8 @@ class Lane:
     account: StreamAccount
     ending: Ending | None = None
     """How the lane ends, once that is known."""
+    awaited: ChunkerPlace | None = None
+    """Of a lane that was restored: where it stood; audio before it only fills buffers."""
 
     @property
     def name(self) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from stream_monitor.chunk import BlockRequest
 from stream_monitor.chunker import Chunker, ChunkerConfig
 from stream_monitor.collaborators import Repertoire
 from stream_monitor.lane import Ending, Lane
+from stream_monitor.lane_state import LaneState
 from stream_monitor.segments import Segment, StreamKey
 
 log = structlog.get_logger(__name__)
@@ -102,6 +103,33 @@ class Lanes:
         if lane.chunker.drained:
             self._drained.append(lane)
         return [(lane, request) for request in requests]
+
+    def lane(self, stream: StreamKey) -> Lane | None:
+        """The lane of a stream that goes on; None where there is none."""
+        lane = self._going.get((stream.kind, stream.stream_id))
+        return lane if lane is not None and lane.stream == stream else None
+
+    def restore(self, state: LaneState) -> Lane:
+        """Opens the lane of a stream that another process followed before.
+
+        Raises:
+            ValueError: The stream is followed already.
+        """
+        stream = state.stream
+        if (stream.kind, stream.stream_id) in self._going:
+            raise ValueError(f"{stream.stream_id!r} is followed already")
+        lane = self._open(stream)
+        lane.tracker.restore(state.tracker)
+        lane.account.restore(state.account)
+        lane.awaited = state.place
+        return lane
+
+    def drop(self, stream: StreamKey) -> None:
+        """Lets a stream go without a word: another process follows it from here on."""
+        for lane in [each for each in self._followed.values() if each.stream == stream]:
+            self._going.pop(lane.name, None)
+            self._drained = [each for each in self._drained if each is not lane]
+            self.leave(lane)
 
     def take_drained(self) -> list[Lane]:
         """The lanes that ended with no block on its way; each is handed out once."""

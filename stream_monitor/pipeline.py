@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import numpy as np
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import BINS, BLOCK_FRAMES
@@ -25,14 +27,18 @@ from stream_monitor.accounting import AccountingConfig, State
 from stream_monitor.batcher import Batcher, BatcherConfig
 from stream_monitor.chunk import BlockRequest, Frames
 from stream_monitor.chunker import ChunkerConfig
+from stream_monitor.chunker_state import ChunkerPlace
 from stream_monitor.collaborators import EncoderLike, Repertoire
 from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import ChunkEvidence, EmbeddedChunk
 from stream_monitor.lane import Ending, Lane, Outcome, Ready, TrackRemoved
+from stream_monitor.lane_state import LaneState
 from stream_monitor.lanes import Lanes
 from stream_monitor.matcher import Matcher, MatcherConfig, NamedChunk
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.team import Team
+
+log = structlog.get_logger(__name__)
 
 Turn = tuple[Ready, NamedChunk | None]
 """What is ready of a stream, and what its neighbours named; None at the stream's end."""
@@ -124,6 +130,42 @@ class Pipeline:
             outcomes += self._run(batch)
         return outcomes + self._run([]) if self._lanes.drained else outcomes
 
+    def flush(self) -> list[Outcome]:
+        """Runs what waits for a fuller batch: afterwards nothing is on its way."""
+        return self.push(())
+
+    def snapshot(self, stream: StreamKey) -> LaneState | None:
+        """What must not be forgotten of a stream, right after `flush`; None where it is not followed.
+
+        Raises:
+            ValueError: Something of it is on its way.
+        """
+        lane = self._lanes.lane(stream)
+        if lane is None:
+            return None
+        return LaneState(
+            stream=stream,
+            place=lane.awaited or lane.chunker.place(),
+            tracker=lane.tracker.snapshot(),
+            account=lane.account.snapshot(),
+            matcher=self._matcher.snapshot(stream),
+        )
+
+    def restore(self, state: LaneState) -> None:
+        """Follows a stream from a snapshot on. Segments from `lane_state.needed_from` up to its place come first again:
+        `push` takes them for buffers only.
+
+        Raises:
+            ValueError: The stream is followed already.
+        """
+        self._lanes.restore(state)
+        self._matcher.restore(state.stream, state.matcher)
+
+    def drop(self, stream: StreamKey) -> None:
+        """Lets a stream go without an event: another process follows it from here on. Right after `flush`."""
+        self._lanes.drop(stream)
+        self._matcher.forget(stream)
+
     def finish(
         self, streams: Iterable[StreamKey] | None = None, *, state: State = "ended", reason: str = "end of stream"
     ) -> list[Outcome]:
@@ -156,8 +198,8 @@ class Pipeline:
     def _cut(self, segment: Segment) -> list[tuple[Lane, BlockRequest]]:
         """Step 1: a segment continues its stream's audio; whole blocks of it go on."""
         lane, requests = self._lanes.of(segment)
-        if lane is None:
-            return []
+        if lane is None or (lane.awaited is not None and self._refill(lane, lane.awaited, segment)):
+            return requests
         requests += [(lane, request) for request in lane.chunker.push(segment)]
         if lane.chunker.state.joined_sample is not None:
             lane.account.joined(lane.chunker.state.joined_sample)
@@ -166,6 +208,21 @@ class Pipeline:
         if segment.last:
             requests += self._lanes.end(lane, Ending(state="ended", reason="end of stream"))
         return requests
+
+    def _refill(self, lane: Lane, place: ChunkerPlace, segment: Segment) -> bool:
+        """Audio of a restored lane from before its place: heard again, without a word; false for what comes after."""
+        if segment.seq < place.next_seq:
+            for request in lane.chunker.push(replace(segment, last=False)):
+                frames_FT = self._transform([request])[0]
+                for chunk in lane.chunker.accept(request.block, frames_FT):
+                    lane.memory.remember(chunk)
+            return True
+        lane.awaited = None
+        if not lane.chunker.stand_at(place):
+            log.warning(
+                "audio before the snapshot is gone", stream=segment.stream.stream_id, next_sample=place.next_sample
+            )
+        return False
 
     def _transform(self, requests: Sequence[BlockRequest]) -> Frames:
         """Step 2: blocks of audio to CQT frames [B, 84, 431], all streams in one call."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from encoder.grid import CHUNK_FRAMES
 from encoder.training.augment import CHUNK_S, DrawnSong, ViewRequest, draw_views
-from encoder.training.batches import chunk_starts
+from encoder.training.batches import MIN_FRAMES, chunk_starts
 from encoder.training.ranking import score_queries
 from encoder.training.recorded_versions import COLUMN_S, RecordedClique
 from encoder.training.spectrum import averaged
@@ -119,7 +119,7 @@ def score_drawn(
     right_QR = np.eye(len(songs), dtype=np.bool_)
     scores: dict[str, RetrievalScore] = {}
     for length_s in lengths_s:
-        frames = max(8, round(length_s / frame_s))
+        frames = max(MIN_FRAMES, round(length_s / frame_s))
         emb_QD = embed(mean_QFT[:, :, :frames])
         scores[f"{length_s:g}s"] = score_ranking(similarity_table([row[None] for row in emb_QD], tracks), right_QR)
     return scores

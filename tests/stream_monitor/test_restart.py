@@ -1,0 +1,118 @@
+"""Streams that are followed on by another pipeline, from a snapshot and the audio before it: nothing may show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from encoder.grid import SAMPLE_RATE
+from index.catalogue import Catalogue
+from stream_monitor.lane import Outcome
+from stream_monitor.lane_state import needed_from
+from stream_monitor.pipeline import Pipeline, PipelineConfig
+from stream_monitor.repertoire import CatalogueRepertoire, RepertoireConfig
+from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.verifier import VerifierConfig
+from tests.fakes.band import song
+from tests.fakes.encoder import SUPPORT_SAMPLES, FakeEncoder
+from tests.fakes.library import cut, encoder_with_cohort, library
+
+MEMORY_S = 60.0
+STREAM = StreamKey(kind="broadcast", stream_id="s", epoch=5)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> FakeEncoder:
+    """With a cohort."""
+    return encoder_with_cohort()
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory, encoder: FakeEncoder) -> Iterator[Catalogue]:
+    """Four songs of 45 s."""
+    folder = library(Path(tmp_path_factory.mktemp("library")) / "catalogue", encoder, songs=4, seconds=45.0)
+    with Catalogue.open(folder, encoder_fingerprint=encoder.fingerprint, index="exact") as opened:
+        yield opened
+
+
+def pipeline(encoder: FakeEncoder, catalogue: Catalogue) -> Pipeline:
+    """A worker's, as `deterministic` makes it."""
+    verifier = VerifierConfig(memory_s=MEMORY_S, incremental=False)
+    plays = CatalogueRepertoire(catalogue, calibration={}, floor=0.0, config=RepertoireConfig(verifier=verifier))
+    return Pipeline(encoder, plays, PipelineConfig())
+
+
+def segments() -> list[Segment]:
+    """Two plays with a stranger between, a hole of 8 s in the first, a short one in the second, silence at the end."""
+    wave_S = np.concatenate(
+        (song(1, 45.0), song(201, 30.0), song(2, 45.0), song(202, 35.0), song(1, 45.0), np.zeros(8 * SAMPLE_RATE))
+    ).astype(np.float32)
+    whole = cut(STREAM, wave_S, (110_250, 87_001))
+    spoiled = replace(whole[20], samples_S=whole[20].samples_S[4000:], start_sample=whole[20].start_sample + 4000)
+    return [*whole[:5], *whole[7:20], spoiled, *whole[21:]]
+
+
+def followed_on(
+    encoder: FakeEncoder, catalogue: Catalogue, stream: Sequence[Segment], stops: Sequence[int]
+) -> list[Outcome]:
+    """What is heard where the pipeline is lost before each segment of `stops` and another one takes over."""
+    heard: list[Outcome] = []
+    worker, state = pipeline(encoder, catalogue), None
+    for place, segment in enumerate(stream):
+        if place in stops:
+            worker = pipeline(encoder, catalogue)
+            if state is not None:
+                worker.restore(state)
+                first = needed_from(state.place.next_sample, MEMORY_S, SUPPORT_SAMPLES)
+                for earlier in stream[:place]:
+                    if earlier.end_sample > first:
+                        assert worker.push([earlier]) == []
+        heard += worker.push([segment])
+        heard += worker.flush()
+        state = worker.snapshot(STREAM)
+    assert state is None
+    return heard
+
+
+def test_a_stream_goes_on_as_if_nothing_had_happened(encoder: FakeEncoder, catalogue: Catalogue) -> None:
+    """A restart before every single segment changes no outcome: plays, confidences, account, counts."""
+    stream = segments()
+    undisturbed = followed_on(encoder, catalogue, stream, [])
+    told = [change for outcome in undisturbed for change in outcome.step.changes]
+    assert {change.track.track_id for change in told if change.status == "final"} == {"song1", "song2"}
+    assert followed_on(encoder, catalogue, stream, range(len(stream))) == undisturbed
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(stops=st.sets(st.integers(0, 45), max_size=4))
+def test_a_restart_anywhere_changes_nothing(encoder: FakeEncoder, catalogue: Catalogue, stops: set[int]) -> None:
+    """Any few restarts."""
+    stream = segments()
+    assert followed_on(encoder, catalogue, stream, sorted(stops)) == followed_on(encoder, catalogue, stream, [])
+
+
+def test_audio_that_is_gone_is_a_gap(encoder: FakeEncoder, catalogue: Catalogue) -> None:
+    """Nothing is left to fill the buffers: the stream goes on from its place, and no second is lost in the account."""
+    stream = segments()
+    before, after = stream[:30], stream[30:]
+    first = pipeline(encoder, catalogue)
+    for segment in before:
+        first.push([segment])
+    first.flush()
+    state = first.snapshot(STREAM)
+    assert state is not None
+    second = pipeline(encoder, catalogue)
+    second.restore(state)
+    heard = [outcome for segment in after for outcome in second.push([segment])]
+    end = heard[-1]
+    assert end.end_sample == stream[-1].end_sample
+    assert end.counts.received == sum(len(segment.samples_S) for segment in stream)
+    status = end.status
+    total = status.matched_samples + status.unmatched_samples + status.silence_samples + status.no_signal_samples
+    assert total == status.end_sample - status.start_sample
