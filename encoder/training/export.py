@@ -8,22 +8,22 @@ from typing import Any
 
 from encoder.network import EmbeddingNetwork, EncoderConfig
 from encoder.training.cohort import build_cohort
-from encoder.training.config import NotesData, TrainingConfig
+from encoder.training.config import RecordingsData, TrainingConfig
 from encoder.training.stage import embed_means
 from encoder.training.versions import Versions
 from encoder.weights import round_kernels, save_weights
 
 LICENCE = "MIT"
 NOTES = (
-    "notes of POP909 (MIT), of public-domain tune books, and of tunes composed by rule, drawn as constant-Q spectra; "
-    "talk by espeak-ng; no recorded music"
+    "notes of POP909 (MIT), of public-domain tune books, and of tunes composed by rule, drawn as constant-Q spectra or "
+    "played by FluidSynth; talk by espeak-ng; no recorded music"
 )
 
 
 def model_card(config: TrainingConfig, versions: Versions, scores: dict[str, Any]) -> dict[str, Any]:
     """What a user must know of the weights: data, split, recipe, scores, licence."""
     works = Counter(clique.source for clique in versions.cliques)
-    drawn = isinstance(config.data, NotesData)
+    drawn = not isinstance(config.data, RecordingsData)
     return {
         "licence": LICENCE if drawn else "that of the recordings it was trained on; whoever trained it has to say",
         "data": {

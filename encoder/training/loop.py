@@ -40,6 +40,7 @@ def run(
     score: Score | None = None,
     resume: bool = False,
     report: Report = lambda _: None,
+    staged: Callable[[str, EmbeddingNetwork], None] = lambda _name, _network: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> EmbeddingNetwork:
     """Trains to the end of the last stage; returns the network on the CPU, in evaluation mode.
@@ -53,6 +54,7 @@ def run(
         score: Scores of works that training does not see.
         resume: Go on from the folder's checkpoint.
         report: Called with each line of metrics.
+        staged: Called with the name of each stage that another one follows, and the network as it is then.
         clock: Seconds; decides when checkpoints are written.
 
     Raises:
@@ -90,6 +92,8 @@ def run(
 
         _run_stage(state, plan, config, done, save, score, write, clock)
         done += stage.steps
+        if number + 1 < len(config.stages):
+            staged(stage.name, network)
     return network.cpu().eval()
 
 

@@ -5,6 +5,7 @@ What only the caller can do (reading a list, hearing an audio file) comes in as 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,9 +137,15 @@ def train(
     with RunFolder(directory, {**decided, **config.decisive()}) as folder:
         device = str(training_device(config.device))
         folder.describe({**recipe.model_dump(mode="json"), **decided}, config.seed, device)
+
+        def keep(stage: str, network: EmbeddingNetwork) -> None:
+            """What a stage has learnt, to be compared with what the next one makes of it."""
+            kept = copy.deepcopy(network).cpu().eval()
+            export(directory / f"{WEIGHTS}-{stage}", encoder, kept, config, material.versions, scores={})
+
         network = run(
             encoder, config, _network(recipe, encoder, config.seed), material.versions, folder,
-            score=material.score, resume=resume, report=report,
+            score=material.score, resume=resume, report=report, staged=keep,
         )  # fmt: skip
         weights = directory / WEIGHTS
         lines = read_metrics(directory)

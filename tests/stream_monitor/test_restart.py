@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from encoder.grid import SAMPLE_RATE
 from index.catalogue import Catalogue
+from stream_monitor.kafka.stream_state import StateError, decode, encode
 from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import needed_from
 from stream_monitor.pipeline import Pipeline, PipelineConfig
@@ -39,6 +40,16 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory, encoder: FakeEncoder) ->
     folder = library(Path(tmp_path_factory.mktemp("library")) / "catalogue", encoder, songs=4, seconds=45.0)
     with Catalogue.open(folder, encoder_fingerprint=encoder.fingerprint, index="exact") as opened:
         yield opened
+
+
+def key_in(catalogue: Catalogue) -> Callable[[str], int | None]:
+    """How a worker finds its own key of a track."""
+
+    def key(track_id: str) -> int | None:
+        track = catalogue.find(track_id)
+        return None if track is None else track.key
+
+    return key
 
 
 def pipeline(encoder: FakeEncoder, catalogue: Catalogue) -> Pipeline:
@@ -68,7 +79,11 @@ def followed_on(
         if place in stops:
             worker = pipeline(encoder, catalogue)
             if state is not None:
-                worker.restore(state)
+                # Through the record that a worker writes, by whose names another worker finds its own tracks.
+                written = encode(state, lambda key: catalogue.track(key).track_id, "fake")
+                restored = decode(written, key_in(catalogue), "fake")
+                assert restored.gone == ()
+                worker.restore(restored.state)
                 first = needed_from(state.place.next_sample, MEMORY_S, SUPPORT_SAMPLES)
                 for earlier in stream[:place]:
                     if earlier.end_sample > first:
@@ -95,6 +110,52 @@ def test_a_restart_anywhere_changes_nothing(encoder: FakeEncoder, catalogue: Cat
     """Any few restarts."""
     stream = segments()
     assert followed_on(encoder, catalogue, stream, sorted(stops)) == followed_on(encoder, catalogue, stream, [])
+
+
+def open_play(encoder: FakeEncoder, catalogue: Catalogue) -> bytes:
+    """A snapshot of 40 s into the first song."""
+    worker = pipeline(encoder, catalogue)
+    worker.push(cut(STREAM, song(1, 45.0)[: 40 * SAMPLE_RATE], last=False))
+    worker.flush()
+    state = worker.snapshot(STREAM)
+    assert state is not None
+    assert [play.track.track_id for play in state.tracker.plays] == ["song1"]
+    return encode(state, lambda key: catalogue.track(key).track_id, "fake")
+
+
+def test_the_play_of_a_track_that_is_gone_can_be_taken_back(encoder: FakeEncoder, catalogue: Catalogue) -> None:
+    """A worker that no longer has the track retracts its play by the key that stands for it; its id is told."""
+    restored = decode(open_play(encoder, catalogue), lambda _: None, "fake")
+    worker = pipeline(encoder, catalogue)
+    worker.restore(restored.state)
+    assert restored.gone
+    taken_back = [change for key in restored.gone for each in worker.remove_track(key) for change in each.step.changes]
+    assert [(change.status, change.track.track_id) for change in taken_back] == [("retracted", "song1")]
+
+
+def test_keys_may_differ_between_workers(encoder: FakeEncoder, catalogue: Catalogue) -> None:
+    """Tracks go by their ids."""
+    restored = decode(open_play(encoder, catalogue), lambda name: 70 + int(name.removeprefix("song")), "fake")
+    assert [play.track.track_key for play in restored.state.tracker.plays] == [71]
+    assert all(tried.track_key >= 70 for tried in restored.state.tracker.tried)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda value: value[:-9], "cannot be read"),
+        (lambda value: b"", "cannot be read"),
+        (lambda value: value.replace(b'"format":1', b'"format":9'), "has format 9, this version reads 1"),
+        (lambda value: value.replace(b'"encoder":"fake"', b'"encoder":"other"'), "of encoder other"),
+        (lambda value: value.replace(b'"next_seq"', b'"nxt_seq"'), "cannot be read"),
+    ],
+)
+def test_a_snapshot_of_something_else_is_refused(
+    encoder: FakeEncoder, catalogue: Catalogue, spoil: Callable[[bytes], bytes], words: str
+) -> None:
+    """With what to do; never half understood."""
+    with pytest.raises(StateError, match=words):
+        decode(spoil(open_play(encoder, catalogue)), key_in(catalogue), "fake")
 
 
 def test_audio_that_is_gone_is_a_gap(encoder: FakeEncoder, catalogue: Catalogue) -> None:

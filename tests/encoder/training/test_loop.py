@@ -118,6 +118,19 @@ def test_a_stage_takes_over_the_weights_of_the_one_before(versions: DrawnVersion
         assert not equal(run(ENCODER, TRAINING, fresh(), versions, both), run(ENCODER, alone, fresh(), versions, one))
 
 
+def test_what_a_stage_has_learnt_is_told_where_another_follows(versions: DrawnVersions, tmp_path: Path) -> None:
+    """By its name, with the network as it is then; the last stage's is the result itself."""
+    told: list[tuple[str, dict[str, torch.Tensor]]] = []
+
+    def staged(name: str, network: EmbeddingNetwork) -> None:
+        told.append((name, {key: tensor.clone() for key, tensor in network.state_dict().items()}))
+
+    with folder(tmp_path / "run") as where:
+        last = run(ENCODER, TRAINING, fresh(), versions, where, staged=staged)
+    assert [name for name, _ in told] == [stage.name for stage in TRAINING.stages[:-1]]
+    assert any(not torch.equal(tensor, told[0][1][key]) for key, tensor in last.state_dict().items())
+
+
 def test_training_lowers_the_loss(versions: DrawnVersions) -> None:
     """A few dozen steps on the same views learn them."""
     stage = LOCAL.model_copy(

@@ -48,7 +48,7 @@ def records(kafka: Kafka, topic: str) -> list[tuple[int, AudioRecord, bytes]]:
 def samples(value: bytes) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """One record's audio, decoded alone."""
     with av.open(io.BytesIO(value)) as container:
-        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)]) / 32767.0
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)]) / 32768.0
 
 
 def test_files_arrive_whole_and_in_order(
@@ -74,7 +74,7 @@ def test_files_arrive_whole_and_in_order(
         assert captured is not None
         assert captured.timestamp() == pytest.approx(1795000005.0)
         heard_S = np.concatenate([samples(value) for _, _, value in own if value])
-        np.testing.assert_allclose(heard_S, np.clip(np.concatenate(list(decode(path))), -1, 1), atol=0.6 / 32767)
+        np.testing.assert_allclose(heard_S, np.clip(np.concatenate(list(decode(path))), -1, 1), atol=1.1 / 32768)
 
 
 def test_a_damaged_file_has_no_end_mark_and_the_others_go_on(
@@ -134,5 +134,5 @@ def test_flac_of_any_length_decodes_alone() -> None:
     """Down to one sample; no sample is no byte; what is beyond full scale is clipped."""
     for length in (1, 100, 4096, 4097, 110_250):
         wave_S = np.sin(np.arange(length) / 9.0).astype(np.float32) * 1.2
-        np.testing.assert_allclose(samples(to_flac(wave_S)), np.clip(wave_S, -1, 1), atol=0.6 / 32767)
+        np.testing.assert_allclose(samples(to_flac(wave_S)), np.clip(wave_S, -1, 1), atol=1.1 / 32768)
     assert to_flac(np.zeros(0, np.float32)) == b""
