@@ -6,17 +6,27 @@ Facts that it rests on are in docs/decisions/0013-kafka-service.md.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError
+from kafka.errors import (
+    CommitFailedError,
+    FencedInstanceIdError,
+    IllegalGenerationError,
+    InvalidProducerEpochError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFencedError,
+    TopicAlreadyExistsError,
+    UnknownMemberIdError,
+)
 
 from stream_monitor.errors import SettingsError
-from stream_monitor.kafka.errors import BrokerError, PoisonError
+from stream_monitor.kafka.errors import BrokerError, FencedError, PoisonError
 from stream_monitor.kafka.settings import KafkaSettings, MiB
 
 LARGEST_RECORD = MiB
@@ -24,6 +34,15 @@ LARGEST_RECORD = MiB
 BATCH_BYTES, LINGER_MS = MiB, 5
 """Bigger batches double the throughput of audio."""
 METADATA_S = 10.0
+FENCED = (
+    CommitFailedError,
+    FencedInstanceIdError,
+    IllegalGenerationError,
+    InvalidProducerEpochError,
+    ProducerFencedError,
+    UnknownMemberIdError,
+)
+"""What the brokers say to a worker whose place another one has taken."""
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:
@@ -141,6 +160,218 @@ class Producer:
         self.sent += 1
 
 
+class TransactionalProducer:
+    """Sends records and offsets in transactions: all of one is seen, or nothing.
+
+    `commit` has no time-out of its own: whoever calls it watches over it, and ends the process where it does not come
+    back, since nobody can say what became of the transaction.
+    """
+
+    def __init__(self, settings: KafkaSettings, name: str, *, transaction_s: float = 15.0) -> None:
+        """Connects, and fences whoever used the name before.
+
+        Args:
+            settings: Where to.
+            name: The transactional id: one for each worker, kept over restarts.
+            transaction_s: How long a transaction may be open before the brokers abort it.
+
+        Raises:
+            BrokerError: No broker answers.
+        """
+        try:
+            self._client = KafkaProducer(
+                **connection(settings),
+                metrics_enabled=False,
+                transactional_id=name,
+                transaction_timeout_ms=round(1e3 * transaction_s),
+                delivery_timeout_ms=round(1e3 * transaction_s),
+                request_timeout_ms=round(1e3 * transaction_s / 2),
+                max_block_ms=round(1e3 * transaction_s),
+                batch_size=BATCH_BYTES,
+                linger_ms=LINGER_MS,
+                max_request_size=LARGEST_RECORD,
+                allow_auto_create_topics=False,
+            )
+            self._client.init_transactions()
+        except KafkaError as error:
+            raise BrokerError(f"{settings.bootstrap_servers}: {_words(error)}; is Kafka there?") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes at once; a transaction that is open is aborted by the brokers in time."""
+        self._client.close(timeout=0)
+
+    def begin(self) -> None:
+        """Opens a transaction."""
+        self._ask(self._client.begin_transaction)
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        partition: int | None = None,
+    ) -> None:
+        """Puts a record into the transaction; no value is a tombstone. What fails is told by `commit`."""
+        self._ask(lambda: self._client.send(topic, value=value, key=key, headers=list(headers), partition=partition))
+
+    def send_positions(self, positions: Mapping[Partition, tuple[int, str]], membership: Membership) -> None:
+        """Puts offsets with their metadata into the transaction; refused where the group has gone on without us."""
+        offsets = {
+            TopicPartition(partition.topic, partition.number): OffsetAndMetadata(offset, text, -1)
+            for partition, (offset, text) in positions.items()
+        }
+        self._ask(lambda: self._client.send_offsets_to_transaction(offsets, membership.group))
+
+    def commit(self) -> None:
+        """Makes all of the transaction seen.
+
+        Raises:
+            FencedError: Another process has our name, or the group has gone on without us.
+            BrokerError: Anything else; nobody knows what became of the transaction.
+        """
+        self._ask(self._client.commit_transaction)
+
+    def abort(self) -> None:
+        """Makes nothing of it seen."""
+        self._ask(self._client.abort_transaction)
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except FENCED as error:
+            raise FencedError(f"another worker has taken over: {_words(error)}") from error
+        except KafkaError as error:
+            raise BrokerError(f"the transaction failed: {_words(error)}") from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Partition:
+    """A partition of a topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Membership:
+    """Who we are in the group and what is ours, taken at one moment."""
+
+    group: Any
+    partitions: frozenset[Partition]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Received:
+    """A record as it was read."""
+
+    partition: Partition
+    offset: int
+    appended_ms: int
+    """When the broker took it."""
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class Consumer:
+    """Reads committed records as a member of a group. It commits nothing: offsets go with transactions."""
+
+    def __init__(
+        self, settings: KafkaSettings, topics: Sequence[str], *, session_s: float = 10.0, poll_s: float = 60.0
+    ) -> None:
+        """Connects and joins with the first `poll`.
+
+        Args:
+            settings: Where to, and which group.
+            topics: What to read.
+            session_s: A member that is not heard of for so long is out.
+            poll_s: A member that does not poll for so long is out.
+
+        Raises:
+            BrokerError: No broker answers.
+        """
+        self._where = settings.bootstrap_servers
+        try:
+            self._client = KafkaConsumer(
+                **connection(settings),
+                metrics_enabled=False,
+                group_id=settings.group_id,
+                group_instance_id=settings.instance_id,
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=round(1e3 * session_s),
+                heartbeat_interval_ms=round(1e3 * session_s / 3),
+                max_poll_interval_ms=round(1e3 * poll_s),
+                max_partition_fetch_bytes=4 * MiB,
+                allow_auto_create_topics=False,
+            )
+            self._client.subscribe(list(topics))
+        except KafkaError as error:
+            raise BrokerError(f"{self._where}: {_words(error)}; is Kafka there?") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leaves the group, unless it is a static member, which only an administrator removes."""
+        self._client.close(autocommit=False)
+
+    def poll(self, wait_s: float, at_most: int = 500) -> list[Received]:
+        """The next records, each partition's in order."""
+        batches = self._ask(lambda: self._client.poll(timeout_ms=round(1e3 * wait_s), max_records=at_most))
+        return [
+            Received(
+                partition=Partition(topic=record.topic, number=record.partition),
+                offset=record.offset,
+                appended_ms=record.timestamp,
+                key=record.key,
+                value=record.value,
+                headers=tuple(record.headers),
+            )
+            for batch in batches.values()
+            for record in batch
+        ]
+
+    def membership(self) -> Membership:
+        """Who we are and what is ours now."""
+        group = self._ask(self._client.group_metadata)
+        own = frozenset(Partition(topic=each.topic, number=each.partition) for each in self._client.assignment())
+        return Membership(group=group, partitions=own)
+
+    def committed(self, partition: Partition) -> tuple[int, str] | None:
+        """The group's offset of a partition with its metadata; None where there is none."""
+        found = self._ask(lambda: self._client.committed(_of(partition), metadata=True))
+        return None if found is None else (found.offset, found.metadata)
+
+    def begins(self, partition: Partition) -> int:
+        """The first offset that is still there."""
+        offset: int = self._ask(lambda: self._client.beginning_offsets([_of(partition)]))[_of(partition)]
+        return offset
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """The next record of a partition is this one."""
+        self._ask(lambda: self._client.seek(_of(partition), offset))
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        """Reads nothing of these until `resume`; forgotten at the next assignment."""
+        self._ask(lambda: self._client.pause(*map(_of, partitions)))
+
+    def resume(self, partitions: Collection[Partition]) -> None:
+        """Reads on."""
+        self._ask(lambda: self._client.resume(*map(_of, partitions)))
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except KafkaError as error:
+            raise BrokerError(f"{self._where}: {_words(error)}") from error
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopicState:
     """A topic as the brokers have it."""
@@ -215,6 +446,10 @@ class Admin:
             return question()
         except KafkaError as error:
             raise BrokerError(f"{self.where}: {_words(error)}") from error
+
+
+def _of(partition: Partition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number)
 
 
 def _words(error: KafkaError) -> str:

@@ -24,6 +24,12 @@ class BrokerError(MonitorError):
     retriable: ClassVar[bool] = True
 
 
+class FencedError(MonitorError):
+    """Another worker has taken over; nothing of ours counts any more."""
+
+    exit_code: ClassVar[int] = 3
+
+
 class PoisonError(MonitorError):
     """A record that cannot be read.
 
