@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stream_monitor.config_template import group
 from stream_monitor.errors import ConfigError
-from stream_monitor.kafka.settings import KafkaSettings, TopicSettings
+from stream_monitor.kafka.settings import KafkaSettings, ServiceSettings, TopicSettings
 from stream_monitor.monitor import MonitorConfig
 from stream_monitor.pipeline import PipelineConfig
 from stream_monitor.reconnect import ReconnectPolicy
@@ -66,6 +66,7 @@ class Config(BaseModel):
     reconnect: ReconnectPolicy = ReconnectPolicy()
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
+    service: ServiceSettings = ServiceSettings()
 
     @property
     def version(self) -> str:

@@ -5,9 +5,10 @@ Facts that it rests on are in docs/decisions/0013-kafka-service.md.
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -258,9 +259,12 @@ class Partition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Membership:
-    """Who we are in the group and what is ours, taken at one moment."""
+    """Who we are in the group and what is ours, taken at one moment; equal while the group stays as it is."""
 
-    group: Any
+    group: Any = field(compare=False)
+    """As the client has it."""
+    generation: tuple[str, int]
+    """Our number in the group, and the group's."""
     partitions: frozenset[Partition]
 
 
@@ -300,7 +304,7 @@ class Consumer:
                 **connection(settings),
                 metrics_enabled=False,
                 group_id=settings.group_id,
-                group_instance_id=settings.instance_id,
+                group_instance_id=settings.instance_id if settings.static_membership else None,
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
@@ -324,24 +328,13 @@ class Consumer:
     def poll(self, wait_s: float, at_most: int = 500) -> list[Received]:
         """The next records, each partition's in order."""
         batches = self._ask(lambda: self._client.poll(timeout_ms=round(1e3 * wait_s), max_records=at_most))
-        return [
-            Received(
-                partition=Partition(topic=record.topic, number=record.partition),
-                offset=record.offset,
-                appended_ms=record.timestamp,
-                key=record.key,
-                value=record.value,
-                headers=tuple(record.headers),
-            )
-            for batch in batches.values()
-            for record in batch
-        ]
+        return [_received(record) for batch in batches.values() for record in batch]
 
     def membership(self) -> Membership:
         """Who we are and what is ours now."""
         group = self._ask(self._client.group_metadata)
         own = frozenset(Partition(topic=each.topic, number=each.partition) for each in self._client.assignment())
-        return Membership(group=group, partitions=own)
+        return Membership(group=group, generation=(group.member_id, group.generation_id), partitions=own)
 
     def committed(self, partition: Partition) -> tuple[int, str] | None:
         """The group's offset of a partition with its metadata; None where there is none."""
@@ -368,6 +361,63 @@ class Consumer:
     def _ask(self, question: Callable[[], Any]) -> Any:
         try:
             return question()
+        except KafkaError as error:
+            raise BrokerError(f"{self._where}: {_words(error)}") from error
+
+
+class LogReader:
+    """Reads partitions from their beginning to their end, outside of any group."""
+
+    def __init__(self, settings: KafkaSettings, *, deadline_s: float = 60.0) -> None:
+        """Connects.
+
+        Args:
+            settings: Where to.
+            deadline_s: How long one partition may take.
+
+        Raises:
+            BrokerError: No broker answers.
+        """
+        self._where = settings.bootstrap_servers
+        self._deadline_s = deadline_s
+        try:
+            self._client = KafkaConsumer(
+                **connection(settings),
+                metrics_enabled=False,
+                group_id=None,
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                max_partition_fetch_bytes=4 * MiB,
+                allow_auto_create_topics=False,
+            )
+        except KafkaError as error:
+            raise BrokerError(f"{self._where}: {_words(error)}; is Kafka there?") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close(autocommit=False)
+
+    def read(self, partition: Partition) -> Iterator[Received]:
+        """Every committed record that is in a partition now.
+
+        Raises:
+            BrokerError: It takes longer than the deadline, e.g. because a transaction is left open.
+        """
+        place, deadline = _of(partition), time.monotonic() + self._deadline_s
+        try:
+            self._client.assign([place])
+            self._client.seek_to_beginning(place)
+            end = self._client.end_offsets([place])[place]
+            # By position and not by the last record: a log may end with the marks of transactions.
+            while self._client.position(place) < end:
+                if time.monotonic() > deadline:
+                    raise BrokerError(
+                        f"{partition.topic}-{partition.number} was not read to its end within {self._deadline_s:g} s"
+                    )
+                for batch in self._client.poll(timeout_ms=500).values():
+                    yield from map(_received, batch)
         except KafkaError as error:
             raise BrokerError(f"{self._where}: {_words(error)}") from error
 
@@ -446,6 +496,17 @@ class Admin:
             return question()
         except KafkaError as error:
             raise BrokerError(f"{self.where}: {_words(error)}") from error
+
+
+def _received(record: Any) -> Received:
+    return Received(
+        partition=Partition(topic=record.topic, number=record.partition),
+        offset=record.offset,
+        appended_ms=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
+    )
 
 
 def _of(partition: Partition) -> TopicPartition:

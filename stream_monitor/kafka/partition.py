@@ -38,6 +38,11 @@ class PartitionBook:
     frontier: int
     _streams: dict[StreamKey, deque[Kept]] = field(default_factory=dict)
 
+    @property
+    def streams(self) -> tuple[StreamKey, ...]:
+        """Streams that records are kept for."""
+        return tuple(self._streams)
+
     def heard(self, stream: StreamKey, offset: int, end_sample: int) -> None:
         """A record of an open stream was heard.
 

@@ -20,7 +20,9 @@ class KafkaSettings(BaseModel):
     group_id: str = Field(default="stream-monitor", min_length=1)
     """Workers of one group share the partitions."""
     instance_id: str | None = None
-    """Name of this worker in its group, kept over restarts; null takes the machine's name."""
+    """Name of this worker, which no other of its group has and which it keeps over restarts; null takes the machine's."""
+    static_membership: bool = False
+    """The group waits for a worker that restarts within `service.session_s` and moves nothing meanwhile."""
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
     """How connections are secured."""
     ca_file: Path | None = None
@@ -95,3 +97,22 @@ class TopicSettings(BaseModel):
 def dead_letters(topic: str) -> str:
     """The topic of what could not be read of another one."""
     return f"{topic}.dlq"
+
+
+class ServiceSettings(BaseModel):
+    """How a worker works."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    commit_s: float = Field(default=1.0, gt=0.0, le=60.0)
+    """Events, snapshots and offsets go out together, so often: an event waits so long at most."""
+    poll_records: int = Field(default=200, ge=1, le=10_000)
+    """Segments that are taken at a time."""
+    idle_s: float = Field(default=30.0, ge=5.0, le=3600.0)
+    """A stream whose partition goes on without it for so long has ended, by the brokers' clock."""
+    session_s: float = Field(default=10.0, ge=6.0, le=300.0)
+    """A worker that the brokers do not hear of for so long has lost its partitions."""
+    transaction_s: float = Field(default=15.0, ge=5.0, le=900.0)
+    """A transaction that is left open for so long is aborted."""
+    watchdog_s: float = Field(default=12.0, ge=2.0, le=600.0)
+    """A commit that takes longer ends the process (exit code 4): nobody could say what became of it."""

@@ -1,0 +1,130 @@
+"""One worker put together: encoder, catalogue, clients. It decides nothing; `worker.py` does the work."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from encoder.model import Encoder
+from index.catalogue import Catalogue
+from index.errors import UnknownTrack
+from stream_monitor.assembly import assemble
+from stream_monitor.clock import SystemClock
+from stream_monitor.config import Config
+from stream_monitor.kafka.client import Admin, Consumer, LogReader, TransactionalProducer
+from stream_monitor.kafka.errors import TopicError
+from stream_monitor.kafka.stream_state import Restored, decode, encode
+from stream_monitor.kafka.topics import check
+from stream_monitor.kafka.worker import Labelled, Worker, audio_topics
+from stream_monitor.lane import Outcome
+from stream_monitor.lane_state import LaneState
+from stream_monitor.pipeline import Pipeline
+from stream_monitor.publisher import Publisher
+from stream_monitor.sink import Event
+
+
+class CatalogueSnapshots:
+    """Snapshots as records, tracks by the ids of one catalogue."""
+
+    def __init__(self, catalogue: Catalogue, fingerprint: str) -> None:
+        self._catalogue = catalogue
+        self._fingerprint = fingerprint
+
+    def encode(self, state: LaneState) -> bytes:
+        """The record's value."""
+        return encode(state, self._track_id, self._fingerprint)
+
+    def decode(self, value: bytes) -> Restored:
+        """What was written, with our keys."""
+        return decode(value, self._track_key, self._fingerprint)
+
+    def _track_id(self, key: int) -> str | None:
+        try:
+            return self._catalogue.track(key).track_id
+        except UnknownTrack:
+            return None
+
+    def _track_key(self, track_id: str) -> int | None:
+        track = self._catalogue.find(track_id)
+        return None if track is None else track.key
+
+
+class Told:
+    """Gathers what a publisher writes."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def write(self, events: Iterable[Event]) -> None:
+        """Keeps them."""
+        self.events.extend(events)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class PublishedEvents:
+    """Outcomes to events, without writing them anywhere."""
+
+    def __init__(self, publisher: Publisher, told: Told) -> None:
+        self._publisher = publisher
+        self._told = told
+
+    def events(self, outcomes: Iterable[Outcome]) -> Sequence[Event]:
+        """The events of these outcomes, in order."""
+        self._publisher.publish(outcomes)
+        events, self._told.events = self._told.events, []
+        return events
+
+
+def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *, at: Labelled = lambda _: None) -> None:
+    """Runs a worker until `stopping`.
+
+    Raises:
+        EncoderError, CatalogueError, SettingsError: Something cannot be used.
+        TopicError: A topic is missing, or not as it has to be.
+        FencedError, BrokerError, StateError: See `Worker.run`.
+    """
+    with Admin(config.kafka) as admin:
+        wrong = [finding for finding in check(admin, config.topics) if not finding.good]
+    if wrong:
+        raise TopicError("; ".join(f"{finding.topic}: {finding.message}" for finding in wrong))
+    encoder = Encoder.load(
+        config.encoder.weights,
+        device=config.encoder.device,
+        batch=config.pipeline.batcher.size,
+        precision=config.encoder.precision,
+        deterministic=config.deterministic,
+    )
+    clock, told = SystemClock(), Told()
+    service, name = config.service, f"{config.kafka.group_id}-{config.kafka.instance_id or socket.gethostname()}"
+    with ExitStack() as stack:
+        catalogue = stack.enter_context(
+            Catalogue.open(
+                catalogue_path,
+                encoder_fingerprint=encoder.fingerprint,
+                index="exact" if config.deterministic else config.index,
+            )
+        )
+        assembly = assemble(encoder, catalogue, config)
+        len(catalogue.index)  # made when it is first asked for: now, and not when the first audio waits
+        producer = stack.enter_context(TransactionalProducer(config.kafka, name, transaction_s=service.transaction_s))
+        reader = stack.enter_context(LogReader(config.kafka))
+        consumer = stack.enter_context(Consumer(config.kafka, audio_topics(config.topics), session_s=service.session_s))
+        pipeline = stack.enter_context(Pipeline(encoder, assembly.repertoire, config.pipeline))
+        Worker(
+            consumer,
+            producer,
+            reader,
+            pipeline,
+            PublishedEvents(Publisher(told, versions=assembly.versions, clock=clock), told),
+            CatalogueSnapshots(catalogue, encoder.fingerprint),
+            topics=config.topics,
+            settings=service,
+            memory_s=config.plays.verifier.memory_s,
+            support_samples=-encoder.block_window(0)[0],
+            clock=clock,
+            at=at,
+        ).run(stopping)

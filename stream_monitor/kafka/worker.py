@@ -1,0 +1,352 @@
+"""The worker: audio records in, and events, snapshots, dead letters and offsets out in one transaction.
+
+    poll → parse → decode → pipeline → … → flush → begin, send, commit
+
+Whatever ends the process between two commits, the next worker finds the streams as the last commit left them: it
+restores the snapshots, hears the audio before them again without a word (L to F), and goes on from F. Nothing is told
+twice, since nothing that was not committed can be seen. Read `run`; docs/decisions/0013-kafka-service.md says why.
+
+It knows nothing of audio formats, of catalogues or of how plays are found.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import structlog
+
+from stream_monitor.clock import Clock
+from stream_monitor.kafka.client import Consumer, LogReader, Membership, Partition, Received, TransactionalProducer
+from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.partition import PartitionBook
+from stream_monitor.kafka.payload import to_samples
+from stream_monitor.kafka.records import KINDS, AudioRecord, parse
+from stream_monitor.kafka.settings import ServiceSettings, TopicSettings, dead_letters
+from stream_monitor.kafka.stream_state import Restored
+from stream_monitor.lane import Outcome
+from stream_monitor.lane_state import LaneState, needed_from
+from stream_monitor.pipeline import Pipeline
+from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.sink import Event
+
+log = structlog.get_logger(__name__)
+
+POLL_S: Final = 0.2
+EXIT_WATCHDOG: Final = 4
+
+Name = tuple[str, str]
+"""Kind and id of a stream, whatever its epoch."""
+Labelled = Callable[[str], None]
+"""Called at places where a process may end in the worst way; tests end it there."""
+
+
+class Snapshots(Protocol):
+    """Snapshots as records, for this worker's catalogue and encoder."""
+
+    def encode(self, state: LaneState) -> bytes: ...
+
+    def decode(self, value: bytes) -> Restored: ...
+
+
+class Teller(Protocol):
+    """Outcomes to events."""
+
+    def events(self, outcomes: Iterable[Outcome]) -> Sequence[Event]: ...
+
+
+@dataclass(kw_only=True, slots=True)
+class _Unsaid:
+    """What has come about since the last commit."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    poison: list[tuple[Received, PoisonError]] = field(default_factory=list)
+    touched: set[StreamKey] = field(default_factory=set)
+    records: int = 0
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.outcomes or self.poison or self.records)
+
+
+class Worker:
+    """One member of the group."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        producer: TransactionalProducer,
+        reader: LogReader,
+        pipeline: Pipeline,
+        teller: Teller,
+        snapshots: Snapshots,
+        *,
+        topics: TopicSettings,
+        settings: ServiceSettings,
+        memory_s: float,
+        support_samples: int,
+        clock: Clock,
+        at: Labelled = lambda _: None,
+    ) -> None:
+        """Prepares; nothing is read before `run`.
+
+        Args:
+            consumer: Of both audio topics.
+            producer: For everything that goes out.
+            reader: For the state topic.
+            pipeline: Without streams.
+            teller: Outcomes to events.
+            snapshots: Their records.
+            topics: Names.
+            settings: How often, how long.
+            memory_s: What the pipeline's verifiers keep of a stream.
+            support_samples: The CQT's reach.
+            clock: Time.
+            at: See `Labelled`.
+        """
+        self._consumer = consumer
+        self._producer = producer
+        self._reader = reader
+        self._pipeline = pipeline
+        self._teller = teller
+        self._snapshots = snapshots
+        self._topics = topics
+        self._settings = settings
+        self._memory_s = memory_s
+        self._support_samples = support_samples
+        self._clock = clock
+        self._at = at
+        self._membership: Membership | None = None
+        self._books: dict[Partition, PartitionBook] = {}
+        self._home: dict[Name, Partition] = {}
+        self._needed: dict[StreamKey, int] = {}
+        self._last_ms: dict[Name, int] = {}
+        self._newest_ms: dict[Partition, int] = {}
+        self._unsaid = _Unsaid()
+        self._commit_due_s = 0.0
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Works until `stopping`; what was heard is committed before it returns.
+
+        Raises:
+            FencedError: Another worker has taken over.
+            BrokerError: The brokers refuse, or do not answer.
+            StateError: A snapshot is of another version or encoder.
+        """
+        while not stopping():
+            received = self._consumer.poll(POLL_S, self._settings.poll_records)
+            membership = self._consumer.membership()
+            if membership != self._membership:
+                # What was polled may be anybody's; from the committed offsets it comes again.
+                self._take_over(membership)
+                continue
+            for record in received:
+                self._take(record)
+            now_s = self._clock.monotonic_s()
+            self._unsaid.outcomes += self._pipeline.push((), now_s=now_s)
+            if now_s >= self._commit_due_s:
+                self._commit()
+                self._commit_due_s = now_s + self._settings.commit_s
+        self._commit()
+
+    # Taking over: everything as the last commit left it.
+
+    def _take_over(self, membership: Membership) -> None:
+        for stream in self._pipeline.streams:
+            self._pipeline.drop(stream)
+        self._books, self._home, self._needed = {}, {}, {}
+        self._last_ms, self._newest_ms, self._unsaid = {}, {}, _Unsaid()
+        self._membership = membership
+        for partition in sorted(membership.partitions):
+            replay_from, frontier = self._committed(partition)
+            self._books[partition] = PartitionBook(frontier=frontier)
+            self._consumer.seek(partition, replay_from)
+        for number in sorted({partition.number for partition in membership.partitions}):
+            self._restore(number)
+        log.info("partitions taken over", partitions=len(self._books), streams=len(self._pipeline.streams))
+
+    def _committed(self, partition: Partition) -> tuple[int, int]:
+        """L and F of a partition; its beginning where nothing was committed, or what was is no longer there."""
+        begins = self._consumer.begins(partition)
+        found = self._consumer.committed(partition)
+        if found is None:
+            return begins, begins
+        replay_from, frontier = found[0], int(json.loads(found[1])["frontier"])
+        if replay_from < begins:
+            log.error(
+                "audio is gone that was still needed: a gap",
+                topic=partition.topic, partition=partition.number, needed=replay_from, begins=begins,
+            )  # fmt: skip
+        return max(replay_from, begins), max(frontier, begins)
+
+    def _restore(self, number: int) -> None:
+        """The streams of a partition of the state that are ours."""
+        newest: dict[bytes, bytes] = {}
+        for record in self._reader.read(Partition(topic=self._topics.state, number=number)):
+            if record.value:
+                newest[record.key or b""] = record.value
+            else:
+                newest.pop(record.key or b"", None)
+        for value in newest.values():
+            restored = self._snapshots.decode(value)
+            stream = restored.state.stream
+            home = Partition(topic=self._topics.audio(stream.kind), number=number)
+            if home not in self._books:
+                continue
+            self._pipeline.restore(restored.state)
+            self._home[stream.kind, stream.stream_id] = home
+            self._needed[stream] = self._needed_from(restored.state)
+            for key in restored.gone:
+                self._unsaid.outcomes += self._pipeline.remove_track(key)
+                self._unsaid.touched.add(stream)
+
+    # One record.
+
+    def _take(self, record: Received) -> None:
+        book = self._books[record.partition]
+        again = record.offset < book.frontier
+        try:
+            said = parse(record.key, record.value, record.headers)
+            if again and said.stream not in self._pipeline.streams:
+                return
+            segment = _segment(said, record.value or b"")
+        except PoisonError as error:
+            if not again:
+                self._unsaid.poison.append((record, error))
+                self._unsaid.records += 1
+                book.passed(record.offset)
+            return
+        name = (said.stream.kind, said.stream.stream_id)
+        if not again:
+            self._end_idle(record.partition, record.appended_ms, name)
+            self._unsaid.records += 1
+        self._unsaid.outcomes += self._pipeline.push([segment], now_s=self._clock.monotonic_s())
+        if said.stream not in self._pipeline.streams:
+            book.passed(record.offset)
+            return
+        book.heard(said.stream, record.offset, segment.end_sample)
+        self._home[name] = record.partition
+        self._last_ms[name] = record.appended_ms
+        if not again:
+            self._unsaid.touched.add(said.stream)
+
+    def _end_idle(self, partition: Partition, now_ms: int, speaking: Name) -> None:
+        """Ends the streams of a partition that has gone on without them for too long, by the brokers' clock."""
+        self._newest_ms[partition] = max(self._newest_ms.get(partition, 0), now_ms)
+        limit_ms = self._newest_ms[partition] - 1e3 * self._settings.idle_s
+        for stream in self._pipeline.streams:
+            name = (stream.kind, stream.stream_id)
+            if name != speaking and self._home.get(name) == partition and self._last_ms.get(name, now_ms) < limit_ms:
+                reason = f"no audio for {self._settings.idle_s:g} s"
+                self._unsaid.outcomes += self._pipeline.finish([stream], state="idle", reason=reason)
+                self._unsaid.touched.add(stream)
+
+    # The transaction.
+
+    def _commit(self) -> None:
+        self._unsaid.outcomes += self._pipeline.flush()
+        if self._membership is None or not self._unsaid.anything:
+            return
+        if self._consumer.membership() != self._membership:
+            return  # the next turn of the loop takes over from what is committed
+        unsaid, self._unsaid = self._unsaid, _Unsaid()
+        touched = unsaid.touched | {outcome.stream for outcome in unsaid.outcomes}
+        going = {(stream.kind, stream.stream_id): stream for stream in self._pipeline.streams}
+        for book in self._books.values():
+            for stream in book.streams:
+                if going.get((stream.kind, stream.stream_id)) != stream:
+                    book.closed(stream)
+                    self._needed.pop(stream, None)
+        with self._watched():
+            self._producer.begin()
+            for event in self._teller.events(unsaid.outcomes):
+                key = event["data"]["stream_id"].encode()
+                self._producer.send(self._topics.events, key, _json(event))
+            self._at("after send")
+            for name in sorted({(stream.kind, stream.stream_id) for stream in touched}):
+                self._send_state(name, going.get(name))
+            for record, error in unsaid.poison:
+                self._send_dead_letter(record, error)
+            self._at("before offsets")
+            positions = {
+                partition: (place.replay_from, json.dumps({"frontier": place.frontier}))
+                for partition, place in (
+                    (partition, book.position(self._needed)) for partition, book in self._books.items()
+                )
+            }
+            self._producer.send_positions(positions, self._membership)
+            self._at("before commit")
+            self._producer.commit()
+        self._at("after commit")
+
+    def _send_state(self, name: Name, stream: StreamKey | None) -> None:
+        """A stream's snapshot, or a tombstone where it has ended."""
+        home = self._home.get(name)
+        if home is None:
+            return
+        key = "/".join(name).encode()
+        state = None if stream is None else self._pipeline.snapshot(stream)
+        if state is None:
+            self._producer.send(self._topics.state, key, None, partition=home.number)
+            self._home.pop(name)
+            self._last_ms.pop(name, None)
+            return
+        self._needed[state.stream] = self._needed_from(state)
+        self._producer.send(self._topics.state, key, self._snapshots.encode(state), partition=home.number)
+
+    def _send_dead_letter(self, record: Received, error: PoisonError) -> None:
+        log.error("a record cannot be read", code=error.code, topic=record.partition.topic,
+                  partition=record.partition.number, offset=record.offset, reason=str(error))  # fmt: skip
+        headers = [(name, value) for name, value in record.headers if value is not None]
+        about = {
+            "dlq_topic": record.partition.topic,
+            "dlq_partition": str(record.partition.number),
+            "dlq_offset": str(record.offset),
+            "dlq_code": error.code,
+            "dlq_message": str(error),
+        }
+        headers += [(name, text.encode()) for name, text in about.items()]
+        self._producer.send(dead_letters(record.partition.topic), record.key, record.value, headers)
+
+    def _needed_from(self, state: LaneState) -> int:
+        return needed_from(state.place.next_sample, self._memory_s, self._support_samples)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Ends the process where a transaction does not come back: the client's commit has no time-out."""
+
+        def end() -> None:
+            log.critical("a transaction did not come back", watchdog_s=self._settings.watchdog_s)
+            os._exit(EXIT_WATCHDOG)
+
+        timer = threading.Timer(self._settings.watchdog_s, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def audio_topics(topics: TopicSettings) -> list[str]:
+    """What a worker reads."""
+    return [topics.audio(kind) for kind in KINDS]
+
+
+def _segment(said: AudioRecord, value: bytes) -> Segment:
+    return Segment(
+        stream=said.stream,
+        seq=said.seq,
+        start_sample=said.start_sample,
+        samples_S=to_samples(said, value),
+        last=said.last,
+    )
+
+
+def _json(event: Event) -> bytes:
+    return json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
