@@ -20,7 +20,7 @@ class KafkaSettings(BaseModel):
     group_id: str = Field(default="stream-monitor", min_length=1)
     """Workers of one group share the partitions."""
     instance_id: str | None = None
-    """Name of this worker, which no other of its group has and which it keeps over restarts; null takes the machine's."""
+    """Name of this worker, kept over restarts, which no other of its group has; null takes the machine's."""
     static_membership: bool = False
     """The group waits for a worker that restarts within `service.session_s` and moves nothing meanwhile."""
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"

@@ -133,7 +133,8 @@ class Workers:
         for process in self._running:
             if process.poll() is None:
                 process.kill()
-            process.communicate()
+            if process.stderr is not None and not process.stderr.closed:
+                process.communicate()
 
 
 @pytest.fixture
