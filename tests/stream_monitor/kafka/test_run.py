@@ -221,6 +221,28 @@ def test_workers_that_join_and_die_share_the_work(service: Path, place: Path, ka
     assert undated(events) == oracle_of(place, events)
 
 
+def test_a_stream_that_falls_silent_is_ended_by_the_time_of_others(
+    service: Path, place: Path, kafka: Kafka, workers: Workers, tmp_path: Path
+) -> None:
+    """An upload breaks off in a song: when its partition has gone on without it for long enough, its play is final."""
+    text = service.read_text(encoding="utf-8").replace("commit_s: 0.05", "commit_s: 0.05, idle_s: 5")
+    service.write_text(text, encoding="utf-8")
+    whole = (place / "upload1.flac").read_bytes()
+    (tmp_path / "broken.flac").write_bytes(whole[: len(whole) * 2 // 5])
+    assert main(["produce", str(tmp_path / "broken.flac"), "--config", str(service)]) == 1
+    worker = workers.start()
+    time.sleep(7.0)
+    # Three more streams in three partitions would leave it to chance whether one is the broken one's.
+    names = [f"later-{n}={place / 'upload0.flac'}" for n in range(12)]
+    assert main(["produce", *names, "--config", str(service)]) == 0
+    events = workers.until(worker, kafka, 12)
+    own = [event for event in events if event["data"]["stream_id"] == "broken"]
+    assert own[-1]["type"] == "stream.status.v1"
+    assert (own[-1]["data"]["state"], own[-1]["data"]["reason"]) == ("idle", "no audio for 5 s")
+    final = [e["data"] for e in own if e["type"] == "music.play.v1" and e["data"]["status"] == "final"]
+    assert [play["track"]["track_id"] for play in final] == ["tune1"]
+
+
 def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(
     service: Path, place: Path, kafka: Kafka, workers: Workers
 ) -> None:
