@@ -15,9 +15,10 @@ from stream_monitor.clock import SystemClock
 from stream_monitor.config import Config
 from stream_monitor.kafka.client import Admin, Consumer, LogReader, TransactionalProducer
 from stream_monitor.kafka.errors import TopicError
+from stream_monitor.kafka.outbox import Labelled, Outbox
 from stream_monitor.kafka.stream_state import Restored, decode, encode
 from stream_monitor.kafka.topics import check
-from stream_monitor.kafka.worker import Labelled, Worker, audio_topics
+from stream_monitor.kafka.worker import Worker, audio_topics
 from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import LaneState
 from stream_monitor.pipeline import Pipeline
@@ -116,7 +117,7 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
         pipeline = stack.enter_context(Pipeline(encoder, assembly.repertoire, config.pipeline))
         Worker(
             consumer,
-            producer,
+            Outbox(producer, topics=config.topics, settings=service, at=at),
             reader,
             pipeline,
             PublishedEvents(Publisher(told, versions=assembly.versions, clock=clock), told),
@@ -126,5 +127,4 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
             memory_s=config.plays.verifier.memory_s,
             support_samples=-encoder.block_window(0)[0],
             clock=clock,
-            at=at,
         ).run(stopping)

@@ -12,22 +12,20 @@ It knows nothing of audio formats, of catalogues or of how plays are found.
 from __future__ import annotations
 
 import json
-import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
 
 from stream_monitor.clock import Clock
-from stream_monitor.kafka.client import Consumer, LogReader, Membership, Partition, Received, TransactionalProducer
+from stream_monitor.kafka.client import Consumer, LogReader, Membership, Partition, Received
 from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.outbox import Outbox, StateRecord
 from stream_monitor.kafka.partition import PartitionBook
 from stream_monitor.kafka.payload import to_samples
 from stream_monitor.kafka.records import KINDS, AudioRecord, parse
-from stream_monitor.kafka.settings import ServiceSettings, TopicSettings, dead_letters
+from stream_monitor.kafka.settings import ServiceSettings, TopicSettings
 from stream_monitor.kafka.stream_state import Restored
 from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import LaneState, needed_from
@@ -38,12 +36,9 @@ from stream_monitor.sink import Event
 log = structlog.get_logger(__name__)
 
 POLL_S: Final = 0.2
-EXIT_WATCHDOG: Final = 4
 
 Name = tuple[str, str]
 """Kind and id of a stream, whatever its epoch."""
-Labelled = Callable[[str], None]
-"""Called at places where a process may end in the worst way; tests end it there."""
 
 
 class Snapshots(Protocol):
@@ -80,7 +75,7 @@ class Worker:
     def __init__(
         self,
         consumer: Consumer,
-        producer: TransactionalProducer,
+        outbox: Outbox,
         reader: LogReader,
         pipeline: Pipeline,
         teller: Teller,
@@ -91,13 +86,12 @@ class Worker:
         memory_s: float,
         support_samples: int,
         clock: Clock,
-        at: Labelled = lambda _: None,
     ) -> None:
         """Prepares; nothing is read before `run`.
 
         Args:
             consumer: Of both audio topics.
-            producer: For everything that goes out.
+            outbox: Everything that goes out.
             reader: For the state topic.
             pipeline: Without streams.
             teller: Outcomes to events.
@@ -107,10 +101,9 @@ class Worker:
             memory_s: What the pipeline's verifiers keep of a stream.
             support_samples: The CQT's reach.
             clock: Time.
-            at: See `Labelled`.
         """
         self._consumer = consumer
-        self._producer = producer
+        self._outbox = outbox
         self._reader = reader
         self._pipeline = pipeline
         self._teller = teller
@@ -120,7 +113,6 @@ class Worker:
         self._memory_s = memory_s
         self._support_samples = support_samples
         self._clock = clock
-        self._at = at
         self._membership: Membership | None = None
         self._books: dict[Partition, PartitionBook] = {}
         self._home: dict[Name, Partition] = {}
@@ -262,75 +254,31 @@ class Worker:
                 if going.get((stream.kind, stream.stream_id)) != stream:
                     book.closed(stream)
                     self._needed.pop(stream, None)
-        with self._watched():
-            self._producer.begin()
-            for event in self._teller.events(unsaid.outcomes):
-                key = event["data"]["stream_id"].encode()
-                self._producer.send(self._topics.events, key, _json(event))
-            self._at("after send")
-            for name in sorted({(stream.kind, stream.stream_id) for stream in touched}):
-                self._send_state(name, going.get(name))
-            for record, error in unsaid.poison:
-                self._send_dead_letter(record, error)
-            self._at("before offsets")
-            positions = {
-                partition: (place.replay_from, json.dumps({"frontier": place.frontier}))
-                for partition, place in (
-                    (partition, book.position(self._needed)) for partition, book in self._books.items()
-                )
-            }
-            self._producer.send_positions(positions, self._membership)
-            self._at("before commit")
-            self._producer.commit()
-        self._at("after commit")
+        states = [each for name in sorted({(stream.kind, stream.stream_id) for stream in touched})
+                  if (each := self._state(name, going.get(name))) is not None]  # fmt: skip
+        self._outbox.commit(
+            events=self._teller.events(unsaid.outcomes),
+            states=states,
+            poison=unsaid.poison,
+            positions={partition: book.position(self._needed) for partition, book in self._books.items()},
+            membership=self._membership,
+        )
 
-    def _send_state(self, name: Name, stream: StreamKey | None) -> None:
-        """A stream's snapshot, or a tombstone where it has ended."""
+    def _state(self, name: Name, stream: StreamKey | None) -> StateRecord | None:
+        """A stream's snapshot, or a tombstone where it has ended; None where nothing was ever written of it."""
         home = self._home.get(name)
         if home is None:
-            return
-        key = "/".join(name).encode()
+            return None
         state = None if stream is None else self._pipeline.snapshot(stream)
         if state is None:
-            self._producer.send(self._topics.state, key, None, partition=home.number)
             self._home.pop(name)
             self._last_ms.pop(name, None)
-            return
+            return StateRecord(key="/".join(name).encode(), partition=home.number, value=None)
         self._needed[state.stream] = self._needed_from(state)
-        self._producer.send(self._topics.state, key, self._snapshots.encode(state), partition=home.number)
-
-    def _send_dead_letter(self, record: Received, error: PoisonError) -> None:
-        log.error("a record cannot be read", code=error.code, topic=record.partition.topic,
-                  partition=record.partition.number, offset=record.offset, reason=str(error))  # fmt: skip
-        headers = [(name, value) for name, value in record.headers if value is not None]
-        about = {
-            "dlq_topic": record.partition.topic,
-            "dlq_partition": str(record.partition.number),
-            "dlq_offset": str(record.offset),
-            "dlq_code": error.code,
-            "dlq_message": str(error),
-        }
-        headers += [(name, text.encode()) for name, text in about.items()]
-        self._producer.send(dead_letters(record.partition.topic), record.key, record.value, headers)
+        return StateRecord(key="/".join(name).encode(), partition=home.number, value=self._snapshots.encode(state))
 
     def _needed_from(self, state: LaneState) -> int:
         return needed_from(state.place.next_sample, self._memory_s, self._support_samples)
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Ends the process where a transaction does not come back: the client's commit has no time-out."""
-
-        def end() -> None:
-            log.critical("a transaction did not come back", watchdog_s=self._settings.watchdog_s)
-            os._exit(EXIT_WATCHDOG)
-
-        timer = threading.Timer(self._settings.watchdog_s, end)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 def audio_topics(topics: TopicSettings) -> list[str]:
@@ -346,7 +294,3 @@ def _segment(said: AudioRecord, value: bytes) -> Segment:
         samples_S=to_samples(said, value),
         last=said.last,
     )
-
-
-def _json(event: Event) -> bytes:
-    return json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -39,6 +39,8 @@ class Server:
     @property
     def pid(self) -> int | None:
         """The process's number; None where it does not run."""
+        if self._process is not None:
+            return self._process.pid if self._process.poll() is None else None
         try:
             pid = int((self.folder / f"{self.name}.pid").read_text())
             os.kill(pid, 0)

@@ -1,0 +1,23 @@
+"""The Kafka client, behind our own words and errors; the only package that imports it. Nothing connects at import.
+
+Facts that it rests on are in docs/decisions/0013-kafka-service.md.
+"""
+
+from stream_monitor.kafka.client.admin import Admin, TopicState
+from stream_monitor.kafka.client.consumer import Consumer
+from stream_monitor.kafka.client.log_reader import LogReader
+from stream_monitor.kafka.client.producer import Producer
+from stream_monitor.kafka.client.records import Membership, Partition, Received
+from stream_monitor.kafka.client.transactions import TransactionalProducer
+
+__all__ = [
+    "Admin",
+    "Consumer",
+    "LogReader",
+    "Membership",
+    "Partition",
+    "Producer",
+    "Received",
+    "TopicState",
+    "TransactionalProducer",
+]

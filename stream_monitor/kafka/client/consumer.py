@@ -1,0 +1,98 @@
+"""Records in, as a member of a group; it commits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Self
+
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+
+from stream_monitor.kafka.client.connection import connection, words
+from stream_monitor.kafka.client.records import Membership, Partition, Received, place_of, received_of
+from stream_monitor.kafka.errors import BrokerError
+from stream_monitor.kafka.settings import KafkaSettings, MiB
+
+
+class Consumer:
+    """Reads committed records as a member of a group. It commits nothing: offsets go with transactions."""
+
+    def __init__(
+        self, settings: KafkaSettings, topics: Sequence[str], *, session_s: float = 10.0, poll_s: float = 60.0
+    ) -> None:
+        """Connects and joins with the first `poll`.
+
+        Args:
+            settings: Where to, and which group.
+            topics: What to read.
+            session_s: A member that is not heard of for so long is out.
+            poll_s: A member that does not poll for so long is out.
+
+        Raises:
+            BrokerError: No broker answers.
+        """
+        self._where = settings.bootstrap_servers
+        try:
+            self._client = KafkaConsumer(
+                **connection(settings),
+                metrics_enabled=False,
+                group_id=settings.group_id,
+                group_instance_id=settings.instance_id if settings.static_membership else None,
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=round(1e3 * session_s),
+                heartbeat_interval_ms=round(1e3 * session_s / 3),
+                max_poll_interval_ms=round(1e3 * poll_s),
+                max_partition_fetch_bytes=4 * MiB,
+                allow_auto_create_topics=False,
+            )
+            self._client.subscribe(list(topics))
+        except KafkaError as error:
+            raise BrokerError(f"{self._where}: {words(error)}; is Kafka there?") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leaves the group, unless it is a static member, which only an administrator removes."""
+        self._client.close(autocommit=False)
+
+    def poll(self, wait_s: float, at_most: int = 500) -> list[Received]:
+        """The next records, each partition's in order."""
+        batches = self._ask(lambda: self._client.poll(timeout_ms=round(1e3 * wait_s), max_records=at_most))
+        return [received_of(record) for batch in batches.values() for record in batch]
+
+    def membership(self) -> Membership:
+        """Who we are and what is ours now."""
+        group = self._ask(self._client.group_metadata)
+        own = frozenset(Partition(topic=each.topic, number=each.partition) for each in self._client.assignment())
+        return Membership(group=group, generation=(group.member_id, group.generation_id), partitions=own)
+
+    def committed(self, partition: Partition) -> tuple[int, str] | None:
+        """The group's offset of a partition with its metadata; None where there is none."""
+        found = self._ask(lambda: self._client.committed(place_of(partition), metadata=True))
+        return None if found is None else (found.offset, found.metadata)
+
+    def begins(self, partition: Partition) -> int:
+        """The first offset that is still there."""
+        offset: int = self._ask(lambda: self._client.beginning_offsets([place_of(partition)]))[place_of(partition)]
+        return offset
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """The next record of a partition is this one."""
+        self._ask(lambda: self._client.seek(place_of(partition), offset))
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        """Reads nothing of these until `resume`; forgotten at the next assignment."""
+        self._ask(lambda: self._client.pause(*map(place_of, partitions)))
+
+    def resume(self, partitions: Collection[Partition]) -> None:
+        """Reads on."""
+        self._ask(lambda: self._client.resume(*map(place_of, partitions)))
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except KafkaError as error:
+            raise BrokerError(f"{self._where}: {words(error)}") from error

@@ -1,0 +1,106 @@
+"""Records out, without transactions: for those who bring audio."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError
+
+from stream_monitor.kafka.client.connection import (
+    BATCH_BYTES,
+    LARGEST_RECORD,
+    LINGER_MS,
+    METADATA_S,
+    connection,
+    words,
+)
+from stream_monitor.kafka.errors import BrokerError, PoisonError
+from stream_monitor.kafka.settings import KafkaSettings, MiB
+
+
+class Producer:
+    """Sends records that are neither lost nor doubled by retries, with a bound on what is on its way."""
+
+    def __init__(self, settings: KafkaSettings, *, in_flight_bytes: int = 64 * MiB, deadline_s: float = 120.0) -> None:
+        """Connects.
+
+        Args:
+            settings: Where to.
+            in_flight_bytes: `send` waits while more than this is not acknowledged; the client itself has no bound.
+            deadline_s: How long a record may take, all retries and reconnects included.
+
+        Raises:
+            BrokerError: No broker answers.
+            SettingsError: As `connection`.
+        """
+        self._limit = in_flight_bytes
+        self._deadline_s = deadline_s
+        self._on_its_way: deque[tuple[Any, int, str]] = deque()
+        self._bytes = 0
+        self.sent = 0
+        """Records that were acknowledged."""
+        try:
+            self._client = KafkaProducer(
+                **connection(settings),
+                metrics_enabled=False,
+                acks="all",
+                enable_idempotence=True,
+                batch_size=BATCH_BYTES,
+                linger_ms=LINGER_MS,
+                max_request_size=LARGEST_RECORD,
+                allow_auto_create_topics=False,
+                max_block_ms=round(1e3 * METADATA_S),
+                delivery_timeout_ms=round(1e3 * deadline_s),
+                request_timeout_ms=min(30_000, round(1e3 * deadline_s / 2)),
+            )
+        except KafkaError as error:
+            raise BrokerError(f"{settings.bootstrap_servers}: {words(error)}; is Kafka there?") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes; what is still on its way after an error is given up."""
+        self._client.close(timeout=0 if error is not None else self._deadline_s)
+
+    def send(self, topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
+        """Hands a record over; waits while too much is on its way.
+
+        Raises:
+            BrokerError: This record's topic is not there, or an earlier record could not be delivered.
+            PoisonError: The record is larger than a record may be (code `too_large`).
+        """
+        while self._on_its_way and (self._on_its_way[0][0].is_done or self._bytes + len(value) > self._limit):
+            self._settle()
+        try:
+            future = self._client.send(topic, value=value, key=key, headers=list(headers))
+        except MessageSizeTooLargeError as error:
+            raise PoisonError("too_large", f"a record of {len(value)} bytes: {LARGEST_RECORD} are allowed") from error
+        except KafkaError as error:
+            raise BrokerError(f"topic {topic}: {words(error)}; `stream-monitor topics check` says more") from error
+        self._on_its_way.append((future, len(value), topic))
+        self._bytes += len(value)
+
+    def flush(self) -> None:
+        """Waits until everything is acknowledged.
+
+        Raises:
+            BrokerError: Something could not be delivered in time.
+        """
+        while self._on_its_way:
+            self._settle()
+
+    def _settle(self) -> None:
+        future, size, topic = self._on_its_way.popleft()
+        self._bytes -= size
+        try:
+            future.get(timeout=self._deadline_s)
+        except KafkaError as error:
+            raise BrokerError(f"topic {topic}: a record was not delivered: {words(error)}") from error
+        self.sent += 1

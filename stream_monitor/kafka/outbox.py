@@ -1,0 +1,131 @@
+"""All that a worker says, in one transaction: events, snapshots, dead letters, offsets. It decides nothing.
+
+A transaction is opened, filled and committed at once; while audio is heard none is open. A commit has no time-out of
+its own, so a watchdog ends the process where one does not come back: nobody could say what became of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from stream_monitor.kafka.client import Membership, Partition, Received, TransactionalProducer
+from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.partition import Position
+from stream_monitor.kafka.settings import ServiceSettings, TopicSettings, dead_letters
+from stream_monitor.sink import Event
+
+log = structlog.get_logger(__name__)
+
+EXIT_WATCHDOG: Final = 4
+
+Labelled = Callable[[str], None]
+"""Called at places where a process may end in the worst way; tests end it there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateRecord:
+    """A stream's snapshot; without a value, its tombstone."""
+
+    key: bytes
+    partition: int
+    value: bytes | None
+
+
+class Outbox:
+    """One worker's."""
+
+    def __init__(
+        self,
+        producer: TransactionalProducer,
+        *,
+        topics: TopicSettings,
+        settings: ServiceSettings,
+        at: Labelled = lambda _: None,
+    ) -> None:
+        """Prepares.
+
+        Args:
+            producer: Of this worker.
+            topics: Names.
+            settings: How long a transaction may take.
+            at: See `Labelled`.
+        """
+        self._producer = producer
+        self._topics = topics
+        self._settings = settings
+        self._at = at
+
+    def commit(
+        self,
+        *,
+        events: Sequence[Event],
+        states: Sequence[StateRecord],
+        poison: Sequence[tuple[Received, PoisonError]],
+        positions: Mapping[Partition, Position],
+        membership: Membership,
+    ) -> None:
+        """Says all of it, or nothing.
+
+        Raises:
+            FencedError: Another worker has taken over; nothing was said.
+            BrokerError: It failed, and perhaps nobody knows what was said: the caller ends.
+        """
+        with self._watched():
+            self._producer.begin()
+            for event in events:
+                self._producer.send(self._topics.events, event["data"]["stream_id"].encode(), _json(event))
+            self._at("after send")
+            for state in states:
+                self._producer.send(self._topics.state, state.key, state.value, partition=state.partition)
+            for record, error in poison:
+                self._send_dead_letter(record, error)
+            self._at("before offsets")
+            offsets = {
+                partition: (position.replay_from, json.dumps({"frontier": position.frontier}))
+                for partition, position in positions.items()
+            }
+            self._producer.send_positions(offsets, membership)
+            self._at("before commit")
+            self._producer.commit()
+        self._at("after commit")
+
+    def _send_dead_letter(self, record: Received, error: PoisonError) -> None:
+        about = {
+            "dlq_topic": record.partition.topic,
+            "dlq_partition": str(record.partition.number),
+            "dlq_offset": str(record.offset),
+            "dlq_code": error.code,
+            "dlq_message": str(error),
+        }
+        log.error("a record cannot be read", **about)
+        headers = [(name, value) for name, value in record.headers if value is not None]
+        headers += [(name, text.encode()) for name, text in about.items()]
+        self._producer.send(dead_letters(record.partition.topic), record.key, record.value, headers)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Ends the process where a transaction does not come back."""
+
+        def end() -> None:
+            log.critical("a transaction did not come back", watchdog_s=self._settings.watchdog_s)
+            os._exit(EXIT_WATCHDOG)
+
+        timer = threading.Timer(self._settings.watchdog_s, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _json(event: Event) -> bytes:
+    return json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
