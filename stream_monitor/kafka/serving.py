@@ -79,6 +79,10 @@ class PublishedEvents:
         events, self._told.events = self._told.events, []
         return events
 
+    def catalogue_changed(self, version: str) -> None:
+        """From now on events are made with this version of the catalogue."""
+        self._publisher.catalogue_changed(version)
+
 
 def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *, at: Labelled = lambda _: None) -> None:
     """Runs a worker until `stopping`.
@@ -127,4 +131,6 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
             memory_s=config.plays.verifier.memory_s,
             support_samples=-encoder.block_window(0)[0],
             clock=clock,
+            catalogue=assembly.repertoire,
+            refresh_s=config.monitor.catalog_refresh_s,
         ).run(stopping)

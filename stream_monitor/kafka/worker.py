@@ -11,24 +11,25 @@ It knows nothing of audio formats, of catalogues or of how plays are found.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
 
+from index.errors import CatalogueError
 from stream_monitor.clock import Clock
 from stream_monitor.kafka.client import Consumer, LogReader, Membership, Partition, Received
+from stream_monitor.kafka.committed import Committed, Snapshots
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.outbox import Outbox, StateRecord
 from stream_monitor.kafka.partition import PartitionBook
 from stream_monitor.kafka.payload import to_samples
 from stream_monitor.kafka.records import KINDS, AudioRecord, parse
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings
-from stream_monitor.kafka.stream_state import Restored
 from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import LaneState, needed_from
+from stream_monitor.monitor import Refreshable
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.sink import Event
@@ -41,18 +42,12 @@ Name = tuple[str, str]
 """Kind and id of a stream, whatever its epoch."""
 
 
-class Snapshots(Protocol):
-    """Snapshots as records, for this worker's catalogue and encoder."""
-
-    def encode(self, state: LaneState) -> bytes: ...
-
-    def decode(self, value: bytes) -> Restored: ...
-
-
 class Teller(Protocol):
     """Outcomes to events."""
 
     def events(self, outcomes: Iterable[Outcome]) -> Sequence[Event]: ...
+
+    def catalogue_changed(self, version: str) -> None: ...
 
 
 @dataclass(kw_only=True, slots=True)
@@ -86,6 +81,8 @@ class Worker:
         memory_s: float,
         support_samples: int,
         clock: Clock,
+        catalogue: Refreshable,
+        refresh_s: float,
     ) -> None:
         """Prepares; nothing is read before `run`.
 
@@ -101,10 +98,12 @@ class Worker:
             memory_s: What the pipeline's verifiers keep of a stream.
             support_samples: The CQT's reach.
             clock: Time.
+            catalogue: What the pipeline looks in, asked for changes now and then.
+            refresh_s: How often; 0 is never.
         """
         self._consumer = consumer
         self._outbox = outbox
-        self._reader = reader
+        self._committed = Committed(consumer, reader, snapshots, topics)
         self._pipeline = pipeline
         self._teller = teller
         self._snapshots = snapshots
@@ -113,6 +112,9 @@ class Worker:
         self._memory_s = memory_s
         self._support_samples = support_samples
         self._clock = clock
+        self._catalogue = catalogue
+        self._refresh_s = refresh_s
+        self._refresh_due_s = clock.monotonic_s() + refresh_s
         self._membership: Membership | None = None
         self._books: dict[Partition, PartitionBook] = {}
         self._home: dict[Name, Partition] = {}
@@ -139,6 +141,7 @@ class Worker:
                 continue
             for record in received:
                 self._take(record)
+            self._follow_catalogue()
             now_s = self._clock.monotonic_s()
             self._unsaid.outcomes += self._pipeline.push((), now_s=now_s)
             if now_s >= self._commit_due_s:
@@ -155,37 +158,16 @@ class Worker:
         self._last_ms, self._newest_ms, self._unsaid = {}, {}, _Unsaid()
         self._membership = membership
         for partition in sorted(membership.partitions):
-            replay_from, frontier = self._committed(partition)
-            self._books[partition] = PartitionBook(frontier=frontier)
-            self._consumer.seek(partition, replay_from)
+            position = self._committed.position(partition)
+            self._books[partition] = PartitionBook(frontier=position.frontier)
+            self._consumer.seek(partition, position.replay_from)
         for number in sorted({partition.number for partition in membership.partitions}):
             self._restore(number)
         log.info("partitions taken over", partitions=len(self._books), streams=len(self._pipeline.streams))
 
-    def _committed(self, partition: Partition) -> tuple[int, int]:
-        """L and F of a partition; its beginning where nothing was committed, or what was is no longer there."""
-        begins = self._consumer.begins(partition)
-        found = self._consumer.committed(partition)
-        if found is None:
-            return begins, begins
-        replay_from, frontier = found[0], int(json.loads(found[1])["frontier"])
-        if replay_from < begins:
-            log.error(
-                "audio is gone that was still needed: a gap",
-                topic=partition.topic, partition=partition.number, needed=replay_from, begins=begins,
-            )  # fmt: skip
-        return max(replay_from, begins), max(frontier, begins)
-
     def _restore(self, number: int) -> None:
         """The streams of a partition of the state that are ours."""
-        newest: dict[bytes, bytes] = {}
-        for record in self._reader.read(Partition(topic=self._topics.state, number=number)):
-            if record.value:
-                newest[record.key or b""] = record.value
-            else:
-                newest.pop(record.key or b"", None)
-        for value in newest.values():
-            restored = self._snapshots.decode(value)
+        for restored in self._committed.streams(number):
             stream = restored.state.stream
             home = Partition(topic=self._topics.audio(stream.kind), number=number)
             if home not in self._books:
@@ -237,6 +219,24 @@ class Worker:
                 reason = f"no audio for {self._settings.idle_s:g} s"
                 self._unsaid.outcomes += self._pipeline.finish([stream], state="idle", reason=reason)
                 self._unsaid.touched.add(stream)
+
+    def _follow_catalogue(self) -> None:
+        """Takes over what was enrolled and removed meanwhile; plays of removed tracks are taken back."""
+        now_s = self._clock.monotonic_s()
+        if not self._refresh_s or now_s < self._refresh_due_s:
+            return
+        self._refresh_due_s = now_s + self._refresh_s
+        try:
+            change = self._catalogue.refresh()
+        except CatalogueError as error:
+            log.warning("the catalogue cannot be read again; what is known of it stays in use", reason=str(error))
+            return
+        if change is None:
+            return
+        log.info("catalogue changed", added=len(change.added), removed=len(change.removed), version=change.version)
+        self._teller.catalogue_changed(change.version)
+        for key in change.removed:
+            self._unsaid.outcomes += self._pipeline.remove_track(key)
 
     # The transaction.
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,17 @@ def undated(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         assert event["id"] not in found, f"event {event['id']} was told twice"
         data = {key: value for key, value in event["data"].items() if key not in ("detected_at", "versions")}
         found[event["id"]] = {**event, "time": None, "data": data}
+    return found
+
+
+def wait_for(
+    kafka: Kafka, config: Path, wanted: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """The events that are wanted, as soon as there are some."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (found := wanted(events_of(kafka, config))):
+        assert time.monotonic() < deadline, "it was never told"
+        time.sleep(0.2)
     return found
 
 
@@ -241,6 +252,37 @@ def test_a_stream_that_falls_silent_is_ended_by_the_time_of_others(
     assert (own[-1]["data"]["state"], own[-1]["data"]["reason"]) == ("idle", "no audio for 5 s")
     final = [e["data"] for e in own if e["type"] == "music.play.v1" and e["data"]["status"] == "final"]
     assert [play["track"]["track_id"] for play in final] == ["tune1"]
+
+
+def test_the_catalogue_is_followed(
+    service: Path, place: Path, kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A track that is removed while its play is open is taken back; one that is enrolled is found from then on."""
+    catalogue = tmp_path / "catalogue"
+    assert main(["catalog", "add", str(place / "tune1.wav"), "--catalog", str(catalogue)]) == 0
+    monkeypatch.setenv("STREAM_MONITOR__MONITOR__CATALOG_REFRESH_S", "0.3")
+    workers = Workers(service, tmp_path)
+    whole = (place / "upload1.flac").read_bytes()
+    (tmp_path / "open.flac").write_bytes(whole[: len(whole) * 2 // 5])
+    try:
+        worker = workers.start()
+        assert main(["produce", str(tmp_path / "open.flac"), "--config", str(service)]) == 1
+        told = wait_for(kafka, service, lambda events: [e for e in events if e["type"] == "music.play.v1"])
+        assert told[0]["data"]["track"]["track_id"] == "tune1"
+        assert main(["catalog", "remove", "tune1", "--catalog", str(catalogue)]) == 0
+        retracted = wait_for(
+            kafka, service, lambda events: [e for e in events if e["data"].get("status") == "retracted"]
+        )
+        assert retracted[0]["data"]["play_id"] == told[0]["data"]["play_id"]
+        assert main(["catalog", "add", str(place / "tune0.wav"), "--catalog", str(catalogue)]) == 0
+        time.sleep(1.0)
+        assert main(["produce", str(place / "upload0.flac"), "--config", str(service)]) == 0
+        events = workers.until(worker, kafka, 1)
+    finally:
+        workers.stop()
+    found = [e["data"] for e in events if e["type"] == "music.play.v1" and e["data"]["stream_id"] == "upload0"]
+    assert {play["track"]["track_id"] for play in found} == {"tune0"}
+    assert found[0]["versions"]["catalogue"] != told[0]["data"]["versions"]["catalogue"]
 
 
 def test_poison_goes_to_the_dead_letters_and_the_rest_goes_on(
