@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_monitor.kafka.partition import PartitionBook, Position
@@ -21,6 +21,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(steps=STEPS, memory=st.integers(0, 40))
 def test_the_committed_offset_is_the_oldest_that_an_open_stream_needs(
     steps: list[tuple[str, int]], memory: int

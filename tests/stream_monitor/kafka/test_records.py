@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_monitor.kafka.errors import PoisonError
@@ -26,6 +26,7 @@ GOOD = AudioRecord(
 NAMES = st.text(st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs", "Cc"]), min_size=1)
 
 
+@settings(deadline=None)
 @given(
     stream_id=NAMES.filter(lambda text: len(text) <= 256),
     kind=st.sampled_from(["broadcast", "upload"]),
@@ -45,6 +46,7 @@ def test_what_is_said_comes_back(
     assert parse(key_of(stream), b"audio", headers) == record
 
 
+@settings(deadline=None)
 @given(rate=st.integers(4_000, 384_000), lengths=st.lists(st.integers(1, 400_000), min_size=1, max_size=20))
 def test_records_that_follow_each_other_leave_no_gap(rate: int, lengths: list[int]) -> None:
     """At any rate, the end of one on the stream's clock is the start of the next, and no error adds up."""
