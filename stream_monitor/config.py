@@ -23,6 +23,7 @@ from stream_monitor.monitor import MonitorConfig
 from stream_monitor.pipeline import PipelineConfig
 from stream_monitor.reconnect import ReconnectPolicy
 from stream_monitor.repertoire import RepertoireConfig
+from stream_monitor.telemetry.settings import TelemetrySettings
 
 ENVIRONMENT_PREFIX = "STREAM_MONITOR__"
 
@@ -67,6 +68,7 @@ class Config(BaseModel):
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
     service: ServiceSettings = ServiceSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @property
     def version(self) -> str:

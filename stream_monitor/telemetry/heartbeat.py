@@ -1,0 +1,33 @@
+"""Whether a loop still turns: it beats, and is asked when it last did. It knows nothing of what the loop does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stream_monitor.clock import Clock
+
+
+class Heartbeat:
+    """One loop's; beaten by one thread and asked by others."""
+
+    def __init__(self, clock: Clock, stalled_s: float) -> None:
+        """Begins as if it had just beaten.
+
+        Args:
+            clock: Time.
+            stalled_s: After so long without a beat the loop has stalled.
+        """
+        self._clock = clock
+        self._stalled_s = stalled_s
+        self._beaten_s = clock.monotonic_s()
+
+    def beat(self) -> None:
+        """The loop has turned."""
+        self._beaten_s = self._clock.monotonic_s()
+
+    def complaints(self) -> Sequence[str]:
+        """Why the service is not healthy; nothing while the loop turns."""
+        silent_s = self._clock.monotonic_s() - self._beaten_s
+        if silent_s <= self._stalled_s:
+            return ()
+        return (f"the loop has not turned for {silent_s:.0f} s, {self._stalled_s:g} s are allowed",)
