@@ -1,0 +1,1 @@
+"""The Kafka service measured on a real broker; see `__main__.py`."""
