@@ -127,8 +127,8 @@ def _is_play(record: Received) -> bool:
 def _latencies(records: Sequence[Received]) -> dict[str, float]:
     """From the last sample of a chunk to the record of what it told.
 
-    Chunks of a stream end every 10 s, so the time since the last one that can have been the reason is the remainder;
-    what was told within the first second after a chunk's end cannot be (its segment is not full) and is of the one before.
+    Chunks of a stream end every 10 s, so the time since the last one that can have been the reason is the remainder.
+    What was told within the first second after a chunk's end cannot be of it (its segment is not full).
     """
     late = []
     for record in records:

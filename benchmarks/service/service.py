@@ -1,4 +1,4 @@
-"""One service under test: its topics, its workers as processes, what they use and what they tell. It measures nothing."""
+"""One service under test: topics, workers as processes, what they use and what they tell. It measures nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A worker whose records go out without transactions, to see what those cost: `python -m benchmarks.service.untransacted CONFIG`.
+"""A worker whose records go out without transactions, to see what those cost.
 
-Its offsets are never committed; only the benchmark may use it.
+`python -m benchmarks.service.untransacted CONFIG`. Its offsets are never committed; only the benchmark may use it.
 """
 
 from __future__ import annotations
