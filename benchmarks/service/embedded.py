@@ -1,6 +1,7 @@
 """The embedded pipeline on encoded segments, without a broker.
 
-`python -m benchmarks.service.embedded CONFIG CATALOGUE FILE`. It does what a worker does with a record (parse, decode, push, make events as JSON) and none of what Kafka is for.
+`python -m benchmarks.service.embedded CONFIG CATALOGUE FILE`. It does what a worker does with a record (parse, decode,
+push, make events as JSON) and none of what Kafka is for.
 Prints one JSON object: wall and CPU seconds from the first record on.
 """
 
