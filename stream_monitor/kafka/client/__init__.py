@@ -4,6 +4,7 @@ Facts that it rests on are in docs/decisions/0013-kafka-service.md.
 """
 
 from stream_monitor.kafka.client.admin import Admin, TopicState
+from stream_monitor.kafka.client.committing import CommittingConsumer
 from stream_monitor.kafka.client.consumer import Consumer
 from stream_monitor.kafka.client.log_reader import LogReader
 from stream_monitor.kafka.client.producer import Producer
@@ -12,6 +13,7 @@ from stream_monitor.kafka.client.transactions import TransactionalProducer
 
 __all__ = [
     "Admin",
+    "CommittingConsumer",
     "Consumer",
     "LogReader",
     "Membership",

@@ -24,6 +24,8 @@ class TopicState:
     replication: int
     settings: Mapping[str, str]
     """Those that are asked for."""
+    topic_id: str
+    """Another one after the topic was deleted and made again under its name."""
 
 
 class Admin:
@@ -82,6 +84,7 @@ class Admin:
             partitions=len(found["partitions"]),
             replication=min(len(each["replica_nodes"]) for each in found["partitions"]),
             settings={key: known[key]["value"] for key in settings if key in known},
+            topic_id=str(found["topic_id"]),
         )
 
     def _ask(self, question: Any) -> Any:

@@ -1,0 +1,45 @@
+"""Records in, as a member of a group, and offsets out without a transaction: for those who write somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kafka.errors import CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
+from kafka.structs import OffsetAndMetadata
+
+from stream_monitor.kafka.client.consumer import Consumer
+from stream_monitor.kafka.client.records import Partition, place_of
+
+COMMIT_S: Final = 10.0
+MOVED_ON: Final = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
+
+
+class CommittingConsumer(Consumer):
+    """A `Consumer` that can say how far it is. Nothing is committed unless it is asked for."""
+
+    def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commits the next offset of each partition; False where the group has moved on and nothing was committed.
+
+        Raises:
+            BrokerError: The brokers refuse, or do not answer in time.
+        """
+        wanted = {place_of(partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()}
+
+        def ask() -> bool:
+            try:
+                self._client.commit(wanted, timeout_ms=round(1e3 * COMMIT_S))
+            except MOVED_ON:
+                return False
+            return True
+
+        return bool(self._ask(ask))
+
+    def position(self, partition: Partition) -> int:
+        """The next offset that will be read; it is past the marks of transactions, which are no records."""
+        return int(self._ask(lambda: self._client.position(place_of(partition))))
+
+    def ends(self, partition: Partition) -> int:
+        """The offset after the last one that can be read now."""
+        place = place_of(partition)
+        return int(self._ask(lambda: self._client.end_offsets([place]))[place])
