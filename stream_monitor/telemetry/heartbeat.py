@@ -11,7 +11,7 @@ class Heartbeat:
     """One loop's; beaten by one thread and asked by others."""
 
     def __init__(self, clock: Clock, stalled_s: float) -> None:
-        """Begins as if it had just beaten.
+        """Not a beat yet: what comes before the first one (a catalogue that is loaded) may take its time.
 
         Args:
             clock: Time.
@@ -19,15 +19,16 @@ class Heartbeat:
         """
         self._clock = clock
         self._stalled_s = stalled_s
-        self._beaten_s = clock.monotonic_s()
+        self._beaten_s: float | None = None
 
     def beat(self) -> None:
         """The loop has turned."""
         self._beaten_s = self._clock.monotonic_s()
 
     def complaints(self) -> Sequence[str]:
-        """Why the service is not healthy; nothing while the loop turns."""
-        silent_s = self._clock.monotonic_s() - self._beaten_s
-        if silent_s <= self._stalled_s:
+        """Why the service is not healthy; nothing while the loop turns or has not begun."""
+        beaten_s = self._beaten_s
+        if beaten_s is None or self._clock.monotonic_s() - beaten_s <= self._stalled_s:
             return ()
+        silent_s = self._clock.monotonic_s() - beaten_s
         return (f"the loop has not turned for {silent_s:.0f} s, {self._stalled_s:g} s are allowed",)

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, generate_latest
 
 from stream_monitor.errors import SettingsError
 from stream_monitor.telemetry.settings import TelemetrySettings
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 CONNECTIONS: Final = 16
 TIMEOUT_S: Final = 5.0
 TEXT: Final = "text/plain; charset=utf-8"
+READY: Final = ("stream_monitor_ready", "1 where /readyz says ready, else 0.")
 
 Reasons = Callable[[], Sequence[str]]
 """Why not; nothing where all is well. Called by threads of the server."""
@@ -55,6 +56,7 @@ class Probes:
         self._ready = ready
         self._alive = alive
         self._registry = registry
+        self._gauge: Gauge | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -79,6 +81,8 @@ class Probes:
                 f"telemetry.host {host!r}, telemetry.port {port}: {error.strerror or error}; set another, or null for"
                 " no server"
             ) from error
+        self._gauge = Gauge(*READY, registry=self._registry)
+        self._gauge.set_function(lambda: 0 if self._ready() else 1)
         self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
         self._thread.start()
         log.info("metrics and health are served", host=host, port=self.port)
@@ -93,7 +97,9 @@ class Probes:
             self._server.server_close()
         if self._thread is not None:
             self._thread.join(TIMEOUT_S)
-        self._server = self._thread = None
+        if self._gauge is not None:
+            self._registry.unregister(self._gauge)
+        self._server = self._thread = self._gauge = None
 
     def _answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body of a path."""

@@ -39,22 +39,27 @@ def test_metrics_of_the_registry_are_shown() -> None:
 def test_ready_follows_the_reasons() -> None:
     """/readyz is 503 with each reason on a line while there are any, and 200 once there are none."""
     reasons = ["catalogue: 3 of 5 tracks", "no partitions are assigned"]
-    with Probes(ANY_PORT, lambda: tuple(reasons)) as probes:
+    with Probes(ANY_PORT, lambda: tuple(reasons), registry=CollectorRegistry()) as probes:
         waiting = _get(probes, "/readyz")
+        assert "stream_monitor_ready 0.0" in _get(probes, "/metrics").text
         reasons.clear()
         ready = _get(probes, "/readyz")
+        assert "stream_monitor_ready 1.0" in _get(probes, "/metrics").text
     assert (waiting.status_code, waiting.text) == (503, "catalogue: 3 of 5 tracks\nno partitions are assigned\n")
     assert (ready.status_code, ready.text) == (200, "ready\n")
 
 
 def test_a_loop_that_stands_still_is_not_healthy() -> None:
-    """/healthz is 200 while the loop beats, 503 once it has not for too long, and 200 when it beats again."""
+    """/healthz is 200 before the first beat and while the loop beats, 503 once it has not for too long."""
     clock = FakeClock()
     heart = Heartbeat(clock, stalled_s=60)
     with Probes(ANY_PORT, _nothing, alive=heart.complaints) as probes:
-        clock.now_s = 59.0
+        clock.now_s = 500.0
         assert _get(probes, "/healthz").text == "alive\n"
-        clock.now_s = 61.0
+        heart.beat()
+        clock.now_s = 559.0
+        assert _get(probes, "/healthz").text == "alive\n"
+        clock.now_s = 561.0
         stalled = _get(probes, "/healthz")
         heart.beat()
         assert _get(probes, "/healthz").status_code == 200
