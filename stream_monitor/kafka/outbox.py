@@ -7,12 +7,8 @@ its own, so a watchdog ends the process where one does not come back: nobody cou
 from __future__ import annotations
 
 import json
-import os
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
@@ -20,11 +16,10 @@ from stream_monitor.kafka.client import Membership, Partition, Received, Transac
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.partition import Position
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings, dead_letters
+from stream_monitor.kafka.watchdog import watched
 from stream_monitor.sink import Event
 
 log = structlog.get_logger(__name__)
-
-EXIT_WATCHDOG: Final = 4
 
 Labelled = Callable[[str], None]
 """Called at places where a process may end in the worst way; tests end it there."""
@@ -78,7 +73,7 @@ class Outbox:
             FencedError: Another worker has taken over; nothing was said.
             BrokerError: It failed, and perhaps nobody knows what was said: the caller ends.
         """
-        with self._watched():
+        with watched(self._settings.watchdog_s):
             self._producer.begin()
             for event in events:
                 self._producer.send(self._topics.events, event["data"]["stream_id"].encode(), _json(event))
@@ -109,22 +104,6 @@ class Outbox:
         headers = [(name, value) for name, value in record.headers if value is not None]
         headers += [(name, text.encode()) for name, text in about.items()]
         self._producer.send(dead_letters(record.partition.topic), record.key, record.value, headers)
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Ends the process where a transaction does not come back."""
-
-        def end() -> None:
-            log.critical("a transaction did not come back", watchdog_s=self._settings.watchdog_s)
-            os._exit(EXIT_WATCHDOG)
-
-        timer = threading.Timer(self._settings.watchdog_s, end)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 def _json(event: Event) -> bytes:
