@@ -24,15 +24,12 @@ from index.live_config import LiveConfig
 from index.mirror import IndexKind, IndexMirror
 from index.protocol import Index
 from index.store import CatalogueStore
-from index.store_view import Checkpoint
+from index.store_view import Checkpoint, StoreView
 from index.track import Added, AlreadyEnrolled, NewTrack, Refused, Track
 
 
 class Catalogue:
-    """An open catalogue. Methods may be called from any thread; ``close`` it, or use it in ``with``.
-
-    Made by :meth:`open` or :meth:`create`.
-    """
+    """An open catalogue, made by :meth:`open` or :meth:`create`. Any thread may call it; ``close`` it."""
 
     def __init__(self, store: CatalogueStore, kind: IndexKind, live: LiveConfig) -> None:
         self._store = store
@@ -60,12 +57,7 @@ class Catalogue:
             Path(path), encoder_fingerprint=encoder_fingerprint, dimensions=dimensions, checkpoint=checkpoint
         )
         return cls.open(
-            path,
-            encoder_fingerprint=encoder_fingerprint,
-            writable=True,
-            index=index,
-            live=live,
-            checkpoint=checkpoint,
+            path, encoder_fingerprint=encoder_fingerprint, writable=True, index=index, live=live, checkpoint=checkpoint
         )
 
     @classmethod
@@ -119,8 +111,18 @@ class Catalogue:
         return self._store.folder
 
     @property
+    def view(self) -> StoreView:
+        """Everything on disk as it is now, for those who copy tracks; never to be changed."""
+        return self._store.view
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Keys of tracks that the index has no memory for (``LiveConfig.memory_bytes``)."""
+        return tuple(self._mirror.left_out)
+
+    @property
     def version(self) -> str:
-        """Names this state of this catalogue, for events."""
+        """Names what is in it, for events; equal for equal recordings, on any machine."""
         return version_of(self._store.view)
 
     @property
@@ -164,18 +166,15 @@ class Catalogue:
 
     def sketch(self, key: int) -> NDArray[np.uint8]:
         """A track's quantised frames, a read-only view of the file, uint8 [n, 84]."""
-        view = self._store.view
-        return view.snapshot.sketch(view.roster.stored(key).extent)
+        return self.view.snapshot.sketch(self.view.roster.stored(key).extent)
 
     def peaks(self, key: int) -> NDArray[np.uint32]:
         """A track's spectral peaks, a read-only view of the file, uint32 [n]."""
-        view = self._store.view
-        return view.snapshot.peaks(view.roster.stored(key).extent)
+        return self.view.snapshot.peaks(self.view.roster.stored(key).extent)
 
     def tonal(self, key: int) -> NDArray[np.int8]:
         """A track's quantised tonal features, a read-only view of the file, int8 [n, V]."""
-        view = self._store.view
-        return view.snapshot.tonal(view.roster.stored(key).extent)
+        return self.view.snapshot.tonal(self.view.roster.stored(key).extent)
 
     def add(self, track: NewTrack) -> Added | AlreadyEnrolled:
         """Enrol a recording; it is on disk and is found when this returns.

@@ -22,7 +22,7 @@ class CatalogueInfo:
     """Counts, versions and sizes.
 
     Attributes:
-        version: Names this state of this catalogue; rises with every change. What events carry.
+        version: Names what is in it; equal for equal recordings, on any machine. What events carry.
         duration_samples: Length of all recordings at 22,050 Hz.
         removed_embeddings: Rows of removed tracks that a compaction would give back.
         graph: ``ok``, or why the graph beside the catalogue is not used.
@@ -59,8 +59,8 @@ class VerifyReport:
 
 
 def version_of(view: StoreView) -> str:
-    """Names a state of a catalogue: its id's first eight digits and the number of changes so far."""
-    return f"{view.state.header.catalogue_id[:8]}-{view.state.change}"
+    """Names what a catalogue holds: how many tracks, and the sum of their contents. Two that hold the same agree."""
+    return f"{len(view.roster)}-{view.roster.content:016x}"
 
 
 def inventory(store: CatalogueStore) -> CatalogueInfo:

@@ -27,6 +27,8 @@ class LiveConfig(BaseModel):
     """A graph of which less than this share is left is not asked: a scan of what is left is quicker."""
     background: bool = True
     """Merge by itself in a thread that is started when there is something to merge."""
+    memory_bytes: int | None = Field(default=None, ge=0)
+    """A track that would need more than this (``index.memory``) is left out of the index; null takes all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

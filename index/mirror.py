@@ -20,6 +20,7 @@ from index.graph_file import MISSING, load_graph, save_graph
 from index.hnsw import FrozenGraph
 from index.live import LiveIndex
 from index.live_config import LiveConfig
+from index.memory import needed_bytes
 from index.rows import NOBODY, EmbeddingRows
 from index.store import CatalogueStore
 from index.table import StoredTrack
@@ -46,6 +47,8 @@ class IndexMirror:
         self._keys: set[int] = set()
         self._saved: tuple[int, int] | None = None
         self.graph_problem: str | None = None
+        self.left_out: set[int] = set()
+        """Keys of tracks for which there was no memory; they come in when others have made room."""
 
     def index(self) -> ExactIndex | LiveIndex:
         """The index; made now if it was not."""
@@ -58,8 +61,11 @@ class IndexMirror:
         """Take in tracks that the store has got."""
         if self._index is not None:
             for one in stored:
+                if self._is_too_much(self._index, one):
+                    continue
                 self._index.add(one.track.key, self._store.view.embeddings(one))
                 self._keys.add(one.track.key)
+                self.left_out.discard(one.track.key)
 
     def drop(self, keys: Iterable[int]) -> None:
         """Let go of tracks that the store has lost."""
@@ -72,6 +78,7 @@ class IndexMirror:
         """Compare all keys and take over every difference, after a change that broke off or was another process's."""
         roster = self._store.view.roster
         self.drop(self._keys - set(roster.keys()))
+        self.left_out.intersection_update(roster.keys())
         self.put([stored for stored in roster if stored.track.key not in self._keys])
 
     @property
@@ -93,6 +100,16 @@ class IndexMirror:
                     self._write(index)
                 except CatalogueError as error:  # the graph is a cache: the catalogue is whole without it
                     log.warning("catalogue_graph_not_saved", reason=str(error))
+
+    def _is_too_much(self, index: ExactIndex | LiveIndex, stored: StoredTrack) -> bool:
+        limit, track = self._config.memory_bytes, stored.track
+        needed = needed_bytes(len(self._keys) + 1, len(index) + track.embeddings)
+        if limit is None or needed <= limit:
+            return False
+        if track.key not in self.left_out:
+            log.error("track_left_out_for_want_of_memory", track_id=track.track_id, needed=needed, budget=limit)
+            self.left_out.add(track.key)
+        return True
 
     def _made(self) -> ExactIndex | LiveIndex:
         view, config = self._store.view, self._config

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from index.content import added, content_of
 from index.errors import UnknownTrack
 from index.protocol import Int64Array
 from index.rows import NOBODY
@@ -21,6 +22,7 @@ class Roster:
         self._by_id: dict[str, Track] = {}
         self._by_audio: dict[str, Track] = {}
         self.work_of_iswc: dict[str, str] = {}
+        self.content = 0
         for one in stored:
             self.put(one)
 
@@ -36,6 +38,9 @@ class Roster:
     def put(self, stored: StoredTrack) -> None:
         """Take in a track, or a new place of one that is there."""
         track = stored.track
+        if (known := self._by_key.get(track.key)) is not None:
+            self.content = added(self.content, -content_of(known))
+        self.content = added(self.content, content_of(stored))
         self._by_key[track.key] = stored
         self._by_id[track.track_id] = track
         self._by_audio[track.audio_hash] = track
@@ -44,7 +49,9 @@ class Roster:
 
     def drop(self, key: int) -> None:
         """Let go of a track."""
-        track = self._by_key.pop(key).track
+        stored = self._by_key.pop(key)
+        track = stored.track
+        self.content = added(self.content, -content_of(stored))
         del self._by_id[track.track_id]
         del self._by_audio[track.audio_hash]
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from stream_monitor.config_template import group
 from stream_monitor.errors import ConfigError
+from stream_monitor.kafka.catalogue.settings import CatalogueSettings
 from stream_monitor.kafka.settings import KafkaSettings, ServiceSettings, TopicSettings
 from stream_monitor.monitor import MonitorConfig
 from stream_monitor.pipeline import PipelineConfig
@@ -67,6 +68,7 @@ class Config(BaseModel):
     reconnect: ReconnectPolicy = ReconnectPolicy()
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
     service: ServiceSettings = ServiceSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -107,6 +107,39 @@ def remove(track_ids: tuple[str, ...], catalog_path: Path) -> int:
     return 1 if failed else 0
 
 
+@catalog.command(short_help="Writes tracks to the topic that workers follow.")
+@_catalog_option
+@click.option(
+    "--config", "config_path", required=True, type=click.Path(path_type=Path), help="Configuration file (YAML)."
+)
+@click.option("--replace", is_flag=True, help="The topic is to hold this catalogue and nothing else.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be written.")
+def publish(catalog_path: Path, config_path: Path, replace: bool, dry_run: bool) -> int:
+    """Writes what has changed since to topics.catalog: new tracks, and tombstones for those that are gone.
+
+    Tracks that another catalogue has published are left alone; a track that cannot be published beside them is
+    reported, and the exit code is 1. Run it again at any time: what is there already is not written twice.
+    """
+    from stream_monitor.config import load
+    from stream_monitor.kafka.catalogue.publishing import publish as publish_tracks
+
+    config = load(config_path)
+    loading.refuse_a_copy(catalog_path)
+    with loading.open_catalogue(catalog_path, None) as opened, progress_bar("publishing", total=None) as bar:
+        found = publish_tracks(
+            opened, config.kafka, config.topics, replace=replace, dry_run=dry_run,
+            tell=lambda what, done, total: bar.to(done, total, what),
+        )  # fmt: skip
+    for track_id, reason in found.refused:
+        log.error("not published", track_id=track_id, reason=reason)
+    for word, track_ids in (("put", [stored.track.track_id for stored in found.put]), ("remove", found.remove)):
+        for track_id in track_ids if dry_run else ():
+            click.echo(f"{word} {track_id}")
+    counts = {"put": len(found.put), "removed": len(found.remove), "unchanged": found.unchanged}
+    log.info("would be published" if dry_run else "published", **counts, refused=len(found.refused))
+    return 1 if found.refused else 0
+
+
 @catalog.command("list")
 @_catalog_option
 @_json_option

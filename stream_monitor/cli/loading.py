@@ -37,6 +37,8 @@ def open_catalogue(path: Path, encoder: EncoderLike | None, *, writable: bool = 
     """
     from index.catalogue import Catalogue
 
+    if writable:
+        refuse_a_copy(path)
     return Catalogue.open(path, encoder_fingerprint=None if encoder is None else encoder.fingerprint, writable=writable)
 
 
@@ -49,7 +51,23 @@ def open_or_create_catalogue(path: Path, encoder: EncoderLike) -> Catalogue:
     from index.catalogue import Catalogue
     from index.errors import CatalogueMissing
 
+    refuse_a_copy(path)
     try:
         return Catalogue.open(path, encoder_fingerprint=encoder.fingerprint, writable=True)
     except CatalogueMissing:
         return Catalogue.create(path, encoder_fingerprint=encoder.fingerprint)
+
+
+def refuse_a_copy(path: Path) -> None:
+    """Keeps commands off a folder that workers keep equal to the topic: a change there would be undone.
+
+    Raises:
+        SettingsError: It is one.
+    """
+    from stream_monitor.errors import SettingsError
+    from stream_monitor.kafka.catalogue.mark import MARK
+
+    if (path / MARK).exists():
+        raise SettingsError(
+            f"{path} is a copy of the topic that workers follow: enrol in another folder, and publish that"
+        )

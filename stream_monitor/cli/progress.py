@@ -24,9 +24,11 @@ class ProgressBar:
         speed = f"{heard_s / 3600:.1f} h, {heard_s / taken_s:.0f} x real time"
         self._progress.update(self._task, advance=1, speed=speed)
 
-    def to(self, done: int, total: int) -> None:
-        """So many of so many are done."""
+    def to(self, done: int, total: int, label: str | None = None) -> None:
+        """So many of so many are done; a new label where something else is done now."""
         self._progress.update(self._task, completed=done, total=total)
+        if label is not None:
+            self._progress.update(self._task, description=label)
 
 
 @contextmanager

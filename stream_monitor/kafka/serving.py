@@ -13,6 +13,7 @@ from index.errors import UnknownTrack
 from stream_monitor.assembly import assemble
 from stream_monitor.clock import SystemClock
 from stream_monitor.config import Config
+from stream_monitor.kafka.catalogue.opening import opened_catalogue
 from stream_monitor.kafka.client import Admin, Consumer, LogReader, TransactionalProducer
 from stream_monitor.kafka.errors import TopicError
 from stream_monitor.kafka.outbox import Labelled, Outbox
@@ -106,13 +107,15 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
     clock, told = SystemClock(), Told()
     service, name = config.service, f"{config.kafka.group_id}-{config.kafka.instance_id or socket.gethostname()}"
     with ExitStack() as stack:
-        catalogue = stack.enter_context(
-            Catalogue.open(
-                catalogue_path,
-                encoder_fingerprint=encoder.fingerprint,
-                index="exact" if config.deterministic else config.index,
+        dimensions = encoder.cohort_CD.shape[1]
+        opened = stack.enter_context(
+            opened_catalogue(
+                config, catalogue_path, stopping, encoder=encoder.fingerprint, dimensions=dimensions, clock=clock
             )
         )
+        if opened is None:
+            return
+        catalogue = opened.catalogue
         assembly = assemble(encoder, catalogue, config)
         len(catalogue.index)  # made when it is first asked for: now, and not when the first audio waits
         producer = stack.enter_context(TransactionalProducer(config.kafka, name, transaction_s=service.transaction_s))
@@ -132,5 +135,5 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
             support_samples=-encoder.block_window(0)[0],
             clock=clock,
             catalogue=assembly.repertoire,
-            refresh_s=config.monitor.catalog_refresh_s,
+            refresh_s=opened.refresh_s,
         ).run(stopping)

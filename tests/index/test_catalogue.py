@@ -32,6 +32,7 @@ from index.errors import (
     UnknownTrack,
 )
 from index.live import LiveIndex
+from index.memory import needed_bytes
 from index.track import Added, AlreadyEnrolled, Refused
 from tests.index.recordings import DIMENSIONS, recording, unit_vectors
 from tests.index.scenarios import FINGERPRINT, LIVE
@@ -217,16 +218,40 @@ def test_a_reader_sees_the_writer_after_refresh(catalogue: Catalogue) -> None:
             assert len(other.index) == 9
 
 
-def test_versions_name_the_state(catalogue: Catalogue) -> None:
-    """Every change gives another version; the same catalogue opened again has the same one."""
-    versions = [catalogue.version]
-    catalogue.add(recording(1))
-    versions.append(catalogue.version)
-    catalogue.remove("track-1")
-    versions.append(catalogue.version)
-    assert len(set(versions)) == 3
+def test_versions_name_what_is_in_it(catalogue: Catalogue, tmp_path: Path) -> None:
+    """Equal recordings give an equal version, whatever the order and the history, in any catalogue."""
+    empty = catalogue.version
+    catalogue.add_many([recording(1), recording(2)])
+    both = catalogue.version
     with reader(catalogue.path) as other:
-        assert other.version == versions[-1]
+        assert other.version == both
+    with Catalogue.create(tmp_path / "other", encoder_fingerprint=FINGERPRINT, dimensions=DIMENSIONS) as second:
+        second.add_many([recording(number) for number in (3, 2, 1)])
+        three = second.version
+        second.remove("track-3")
+        assert second.version == both
+    catalogue.remove("track-1")
+    catalogue.add(recording(1, artist="Another"))
+    assert len({empty, both, three, catalogue.version}) == 4
+    catalogue.remove("track-1")
+    catalogue.remove("track-2")
+    assert catalogue.version == empty
+
+
+def test_a_track_for_which_there_is_no_memory_is_left_out(catalogue: Catalogue) -> None:
+    """It is on disk and named, is not searched, and comes in when another one has made room."""
+    catalogue.add_many([recording(1), recording(2)])
+    live = LIVE.model_copy(update={"memory_bytes": needed_bytes(2, 6)})
+    with Catalogue.open(catalogue.path, encoder_fingerprint=FINGERPRINT, live=live) as small:
+        assert len(small.index) == 6
+        catalogue.add(recording(3))
+        ((key,), _) = small.refresh()
+        assert small.left_out == (key,)
+        assert (len(small), len(small.index)) == (3, 6)
+        catalogue.remove("track-1")
+        small.refresh()
+        assert small.left_out == ()
+        assert small.index.neighbours(recording(3).embedding_ND, 1).track_BK[0, 0] == key
 
 
 def test_exact_and_graph_give_the_same_similarities(catalogue: Catalogue) -> None:

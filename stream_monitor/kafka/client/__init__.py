@@ -9,6 +9,7 @@ from stream_monitor.kafka.client.consumer import Consumer
 from stream_monitor.kafka.client.log_reader import LogReader
 from stream_monitor.kafka.client.producer import Producer
 from stream_monitor.kafka.client.records import Membership, Partition, Received
+from stream_monitor.kafka.client.tail import Tail
 from stream_monitor.kafka.client.transactions import TransactionalProducer
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Partition",
     "Producer",
     "Received",
+    "Tail",
     "TopicState",
     "TransactionalProducer",
 ]
