@@ -72,6 +72,7 @@ class AudioInput:
         location: Path | str | ByteSource,
         *,
         stop: Stop | None = None,
+        container: str | None = None,
         connect_timeout_s: float = 10.0,
         read_timeout_s: float = 10.0,
     ) -> None:
@@ -81,6 +82,8 @@ class AudioInput:
             location: A path, an address (with `://`), or a file object.
             stop: Ends reading between packets, and any wait for a pipe. A wait for a network ends by its time-out
                 only; `live_input` reads addresses in a thread for that reason.
+            container: FFmpeg's name of the only format that is tried; None lets it guess. Bytes of strangers are not
+                guessed: a playlist among them would name other addresses to open.
             connect_timeout_s: For addresses, how long opening may take.
             read_timeout_s: For addresses, how long the next packet may take.
 
@@ -100,7 +103,7 @@ class AudioInput:
         self.source_samples = 0
         """Samples per channel decoded so far, at the source's rate."""
         try:
-            self._container = self._open(location, (connect_timeout_s, read_timeout_s))
+            self._container = self._open(location, container, (connect_timeout_s, read_timeout_s))
             self._stream = self._choose_stream()
             self.format = self._describe()
         except BaseException:
@@ -157,7 +160,7 @@ class AudioInput:
         if failure is not None:
             raise failure
 
-    def _open(self, location: Path | str | ByteSource, timeouts: tuple[float, float]) -> Any:
+    def _open(self, location: Path | str | ByteSource, known: str | None, timeouts: tuple[float, float]) -> Any:
         options: dict[str, str] = {}
         target: Any = location
         if isinstance(location, Path):
@@ -167,7 +170,7 @@ class AudioInput:
         elif self._is_url:
             options["protocol_whitelist"] = _URL_PROTOCOLS
         try:
-            container = av.open(target, options=options, timeout=timeouts if self._is_url else None)
+            container = av.open(target, format=known, options=options, timeout=timeouts if self._is_url else None)
         except (FFmpegError, OSError, UnicodeError) as error:
             raise error_of(error, self.name, is_url=self._is_url, stopped=self._stop.is_set()) from error
         self._cleanup.callback(container.close)
@@ -284,7 +287,9 @@ class AudioInput:
         return found
 
 
-def decode(location: Path | str | ByteSource, *, stop: Stop | None = None) -> Iterator[Samples]:
+def decode(
+    location: Path | str | ByteSource, *, stop: Stop | None = None, container: str | None = None
+) -> Iterator[Samples]:
     """Opens `location` and yields its samples as `AudioInput.blocks` does."""
-    with AudioInput(location, stop=stop) as audio:
+    with AudioInput(location, stop=stop, container=container) as audio:
         yield from audio.blocks()

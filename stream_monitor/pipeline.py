@@ -107,6 +107,10 @@ class Pipeline:
         """Streams that have begun and not ended."""
         return tuple(lane.stream for lane in self._lanes.going)
 
+    def follows(self, stream: StreamKey) -> bool:
+        """Whether a stream has begun and not ended."""
+        return self._lanes.lane(stream) is not None
+
     @property
     def due_s(self) -> float | None:
         """When `push` should be called again at the latest, on the caller's clock, even without a segment."""

@@ -17,6 +17,7 @@ from stream_monitor.kafka.catalogue.opening import opened_catalogue
 from stream_monitor.kafka.client import Admin, Consumer, LogReader, TransactionalProducer
 from stream_monitor.kafka.errors import TopicError
 from stream_monitor.kafka.outbox import Labelled, Outbox
+from stream_monitor.kafka.sandbox import Sandbox
 from stream_monitor.kafka.stream_state import Restored, decode, encode
 from stream_monitor.kafka.topics import check
 from stream_monitor.kafka.worker import Worker, audio_topics
@@ -122,8 +123,10 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
         reader = stack.enter_context(LogReader(config.kafka))
         consumer = stack.enter_context(Consumer(config.kafka, audio_topics(config.topics), session_s=service.session_s))
         pipeline = stack.enter_context(Pipeline(encoder, assembly.repertoire, config.pipeline))
+        sandbox = stack.enter_context(Sandbox(service.sandbox))
         Worker(
             consumer,
+            sandbox,
             Outbox(producer, topics=config.topics, settings=service, at=at),
             reader,
             pipeline,

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from stream_monitor.kafka.sandbox import SandboxSettings
+
 MiB = 1 << 20
 
 
@@ -108,11 +110,18 @@ class ServiceSettings(BaseModel):
     """Events, snapshots and offsets go out together, so often: an event waits so long at most."""
     poll_records: int = Field(default=200, ge=1, le=10_000)
     """Segments that are taken at a time."""
+    queue_records: int = Field(default=64, ge=1, le=10_000)
+    """A partition of which so many segments wait is not read on; an assigned partition may use some MB."""
+    queue_mb: int = Field(default=16, ge=1, le=1024)
+    """The same by their size."""
     idle_s: float = Field(default=30.0, ge=5.0, le=3600.0)
     """A stream whose partition goes on without it for so long has ended, by the brokers' clock."""
     session_s: float = Field(default=10.0, ge=6.0, le=300.0)
     """A worker that the brokers do not hear of for so long has lost its partitions."""
     transaction_s: float = Field(default=15.0, ge=5.0, le=900.0)
     """A transaction that is left open for so long is aborted."""
+    drain_s: float = Field(default=30.0, ge=2.0, le=600.0)
+    """At SIGTERM what was heard is committed within so long, or the process ends as by the watchdog."""
     watchdog_s: float = Field(default=12.0, ge=2.0, le=600.0)
     """A commit that takes longer ends the process (exit code 4): nobody could say what became of it."""
+    sandbox: SandboxSettings = SandboxSettings()

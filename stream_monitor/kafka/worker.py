@@ -1,6 +1,6 @@
 """The worker: audio records in, and events, snapshots, dead letters and offsets out in one transaction.
 
-    poll → parse → decode → pipeline → … → flush → begin, send, commit
+    poll → intake (parse, decode, take turns) → pipeline → … → flush → begin, send, commit
 
 Whatever ends the process between two commits, the next worker finds the streams as the last commit left them: it
 restores the snapshots, hears the audio before them again without a word (L to F), and goes on from F. Nothing is told
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -22,24 +23,24 @@ from stream_monitor.clock import Clock
 from stream_monitor.kafka.client import Consumer, LogReader, Membership, Partition, Received
 from stream_monitor.kafka.committed import Committed, Snapshots
 from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.holdings import Holdings, Name, name_of
+from stream_monitor.kafka.intake import Decodes, Intake, Taken
 from stream_monitor.kafka.outbox import Outbox, StateRecord
-from stream_monitor.kafka.partition import PartitionBook
-from stream_monitor.kafka.payload import to_samples
-from stream_monitor.kafka.records import KINDS, AudioRecord, parse
+from stream_monitor.kafka.records import KINDS, AudioRecord
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings
+from stream_monitor.kafka.watchdog import watched
 from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import LaneState, needed_from
 from stream_monitor.monitor import Refreshable
 from stream_monitor.pipeline import Pipeline
-from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.segments import StreamKey
 from stream_monitor.sink import Event
 
 log = structlog.get_logger(__name__)
 
 POLL_S: Final = 0.2
-
-Name = tuple[str, str]
-"""Kind and id of a stream, whatever its epoch."""
+TURN_S: Final = 0.25
+"""How long is heard before the brokers are asked again."""
 
 
 class Teller(Protocol):
@@ -70,6 +71,7 @@ class Worker:
     def __init__(
         self,
         consumer: Consumer,
+        sandbox: Decodes,
         outbox: Outbox,
         reader: LogReader,
         pipeline: Pipeline,
@@ -88,6 +90,7 @@ class Worker:
 
         Args:
             consumer: Of both audio topics.
+            sandbox: Decodes what comes.
             outbox: Everything that goes out.
             reader: For the state topic.
             pipeline: Without streams.
@@ -102,6 +105,8 @@ class Worker:
             refresh_s: How often; 0 is never.
         """
         self._consumer = consumer
+        self._intake = Intake(sandbox, records=settings.queue_records, megabytes=settings.queue_mb)
+        self._paused: frozenset[Partition] = frozenset()
         self._outbox = outbox
         self._committed = Committed(consumer, reader, snapshots, topics)
         self._pipeline = pipeline
@@ -116,11 +121,7 @@ class Worker:
         self._refresh_s = refresh_s
         self._refresh_due_s = clock.monotonic_s() + refresh_s
         self._membership: Membership | None = None
-        self._books: dict[Partition, PartitionBook] = {}
-        self._home: dict[Name, Partition] = {}
-        self._needed: dict[StreamKey, int] = {}
-        self._last_ms: dict[Name, int] = {}
-        self._newest_ms: dict[Partition, int] = {}
+        self._held = Holdings(settings.idle_s)
         self._unsaid = _Unsaid()
         self._commit_due_s = 0.0
 
@@ -130,95 +131,112 @@ class Worker:
         Raises:
             FencedError: Another worker has taken over.
             BrokerError: The brokers refuse, or do not answer.
-            StateError: A snapshot is of another version or encoder.
+            StateError: A snapshot is of another version or encoder, or the number of partitions was changed.
         """
         while not stopping():
-            received = self._consumer.poll(POLL_S, self._settings.poll_records)
+            # While something waits, polling only keeps the group and the queues going.
+            received = self._consumer.poll(0.0 if len(self._intake) else POLL_S, self._settings.poll_records)
             membership = self._consumer.membership()
             if membership != self._membership:
                 # What was polled may be anybody's; from the committed offsets it comes again.
                 self._take_over(membership)
                 continue
             for record in received:
-                self._take(record)
+                self._intake.put(record, partial(self._is_needed, record))
+            self._pause_and_resume()
+            self._hear(until_s=self._clock.monotonic_s() + TURN_S)
             self._follow_catalogue()
             now_s = self._clock.monotonic_s()
             self._unsaid.outcomes += self._pipeline.push((), now_s=now_s)
             if now_s >= self._commit_due_s:
                 self._commit()
                 self._commit_due_s = now_s + self._settings.commit_s
-        self._commit()
+        with watched(self._settings.drain_s):
+            self._commit()
 
     # Taking over: everything as the last commit left it.
 
     def _take_over(self, membership: Membership) -> None:
         for stream in self._pipeline.streams:
             self._pipeline.drop(stream)
-        self._books, self._home, self._needed = {}, {}, {}
-        self._last_ms, self._newest_ms, self._unsaid = {}, {}, _Unsaid()
-        self._membership = membership
+        self._intake.clear()
+        self._held, self._unsaid = Holdings(self._settings.idle_s), _Unsaid()
+        self._membership, self._paused = membership, frozenset()
+        self._consumer.resume(membership.partitions)
         for partition in sorted(membership.partitions):
             position = self._committed.position(partition)
-            self._books[partition] = PartitionBook(frontier=position.frontier)
+            self._held.take(partition, position)
             self._consumer.seek(partition, position.replay_from)
         for number in sorted({partition.number for partition in membership.partitions}):
             self._restore(number)
-        log.info("partitions taken over", partitions=len(self._books), streams=len(self._pipeline.streams))
+        log.info("partitions taken over", partitions=len(self._held), streams=len(self._pipeline.streams))
 
     def _restore(self, number: int) -> None:
         """The streams of a partition of the state that are ours."""
         for restored in self._committed.streams(number):
             stream = restored.state.stream
             home = Partition(topic=self._topics.audio(stream.kind), number=number)
-            if home not in self._books:
+            if home not in self._held:
                 continue
             self._pipeline.restore(restored.state)
-            self._home[stream.kind, stream.stream_id] = home
-            self._needed[stream] = self._needed_from(restored.state)
+            self._held.restored(stream, home)
+            self._held.needs(stream, self._needed_from(restored.state))
             for key in restored.gone:
                 self._unsaid.outcomes += self._pipeline.remove_track(key)
                 self._unsaid.touched.add(stream)
 
-    # One record.
+    # Hearing.
 
-    def _take(self, record: Received) -> None:
-        book = self._books[record.partition]
-        again = record.offset < book.frontier
-        try:
-            said = parse(record.key, record.value, record.headers)
-            if again and said.stream not in self._pipeline.streams:
+    def _is_needed(self, record: Received, said: AudioRecord) -> bool:
+        """Whether the audio must be decoded: all that is new, and of what was heard before that of open streams."""
+        return not self._held.again(record) or self._pipeline.follows(said.stream)
+
+    def _pause_and_resume(self) -> None:
+        """Partitions whose queue is full are not read on until half of it is gone."""
+        full = self._intake.full
+        if more := full - self._paused:
+            self._consumer.pause(more)
+        if fewer := self._paused & self._intake.roomy:
+            self._consumer.resume(fewer)
+        self._paused = (self._paused | full) - fewer
+
+    def _hear(self, until_s: float) -> None:
+        """Records in their turns, for a while."""
+        while (left_s := until_s - self._clock.monotonic_s()) > 0:
+            taken = self._intake.take(left_s)
+            if taken is None:
                 return
-            segment = _segment(said, record.value or b"")
-        except PoisonError as error:
-            if not again:
-                self._unsaid.poison.append((record, error))
-                self._unsaid.records += 1
-                book.passed(record.offset)
-            return
-        name = (said.stream.kind, said.stream.stream_id)
-        if not again:
-            self._end_idle(record.partition, record.appended_ms, name)
-            self._unsaid.records += 1
-        self._unsaid.outcomes += self._pipeline.push([segment], now_s=self._clock.monotonic_s())
-        if said.stream not in self._pipeline.streams:
-            book.passed(record.offset)
-            return
-        book.heard(said.stream, record.offset, segment.end_sample)
-        self._home[name] = record.partition
-        self._last_ms[name] = record.appended_ms
-        if not again:
-            self._unsaid.touched.add(said.stream)
+            self._take(taken)
 
-    def _end_idle(self, partition: Partition, now_ms: int, speaking: Name) -> None:
+    def _take(self, taken: Taken) -> None:
+        record, again = taken.record, self._held.again(taken.record)
+        if taken.poison is not None:
+            if not again:
+                self._unsaid.poison.append((record, taken.poison))
+                self._unsaid.records += 1
+                self._held.passed(record)
+            return
+        if taken.segment is None:
+            return
+        stream = taken.segment.stream
+        if not again:
+            self._end_idle(record, name_of(stream))
+            self._unsaid.records += 1
+        self._unsaid.outcomes += self._pipeline.push([taken.segment], now_s=self._clock.monotonic_s())
+        if not self._pipeline.follows(stream):
+            self._held.passed(record)
+            return
+        self._held.heard(stream, record, taken.segment.end_sample)
+        if not again:
+            self._unsaid.touched.add(stream)
+
+    def _end_idle(self, record: Received, speaking: Name) -> None:
         """Ends the streams of a partition that has gone on without them for too long, by the brokers' clock."""
-        self._newest_ms[partition] = max(self._newest_ms.get(partition, 0), now_ms)
-        limit_ms = self._newest_ms[partition] - 1e3 * self._settings.idle_s
-        for stream in self._pipeline.streams:
-            name = (stream.kind, stream.stream_id)
-            if name != speaking and self._home.get(name) == partition and self._last_ms.get(name, now_ms) < limit_ms:
-                reason = f"no audio for {self._settings.idle_s:g} s"
-                self._unsaid.outcomes += self._pipeline.finish([stream], state="idle", reason=reason)
-                self._unsaid.touched.add(stream)
+        idle = set(self._held.idle(record, speaking))
+        for stream in [stream for stream in self._pipeline.streams if name_of(stream) in idle] if idle else ():
+            reason = f"no audio for {self._settings.idle_s:g} s"
+            self._unsaid.outcomes += self._pipeline.finish([stream], state="idle", reason=reason)
+            self._unsaid.touched.add(stream)
 
     def _follow_catalogue(self) -> None:
         """Takes over what was enrolled and removed meanwhile; plays of removed tracks are taken back."""
@@ -248,33 +266,28 @@ class Worker:
             return  # the next turn of the loop takes over from what is committed
         unsaid, self._unsaid = self._unsaid, _Unsaid()
         touched = unsaid.touched | {outcome.stream for outcome in unsaid.outcomes}
-        going = {(stream.kind, stream.stream_id): stream for stream in self._pipeline.streams}
-        for book in self._books.values():
-            for stream in book.streams:
-                if going.get((stream.kind, stream.stream_id)) != stream:
-                    book.closed(stream)
-                    self._needed.pop(stream, None)
-        states = [each for name in sorted({(stream.kind, stream.stream_id) for stream in touched})
+        going = {name_of(stream): stream for stream in self._pipeline.streams}
+        self._held.settle(going.values())
+        states = [each for name in sorted({name_of(stream) for stream in touched})
                   if (each := self._state(name, going.get(name))) is not None]  # fmt: skip
         self._outbox.commit(
             events=self._teller.events(unsaid.outcomes),
             states=states,
             poison=unsaid.poison,
-            positions={partition: book.position(self._needed) for partition, book in self._books.items()},
+            positions=self._held.positions(),
             membership=self._membership,
         )
 
     def _state(self, name: Name, stream: StreamKey | None) -> StateRecord | None:
         """A stream's snapshot, or a tombstone where it has ended; None where nothing was ever written of it."""
-        home = self._home.get(name)
+        home = self._held.home(name)
         if home is None:
             return None
         state = None if stream is None else self._pipeline.snapshot(stream)
         if state is None:
-            self._home.pop(name)
-            self._last_ms.pop(name, None)
+            self._held.left(name)
             return StateRecord(key="/".join(name).encode(), partition=home.number, value=None)
-        self._needed[state.stream] = self._needed_from(state)
+        self._held.needs(state.stream, self._needed_from(state))
         return StateRecord(key="/".join(name).encode(), partition=home.number, value=self._snapshots.encode(state))
 
     def _needed_from(self, state: LaneState) -> int:
@@ -284,13 +297,3 @@ class Worker:
 def audio_topics(topics: TopicSettings) -> list[str]:
     """What a worker reads."""
     return [topics.audio(kind) for kind in KINDS]
-
-
-def _segment(said: AudioRecord, value: bytes) -> Segment:
-    return Segment(
-        stream=said.stream,
-        seq=said.seq,
-        start_sample=said.start_sample,
-        samples_S=to_samples(said, value),
-        last=said.last,
-    )

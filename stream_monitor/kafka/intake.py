@@ -1,0 +1,190 @@
+"""Between polling and hearing: bounded queues, one for each partition, decoded ahead and emptied in turns.
+
+    put → parse → sandbox … → take, one record of each topic and partition after the other
+
+A partition whose queue is full is not read on (`full`), so memory stays what it is while the pipeline is slower than
+the audio, and polling goes on, so the group sees a worker that lives. Topics take turns, and so do the partitions of a
+topic: uploads never starve broadcasts, nor the other way round. It knows nothing of streams' plays or of commits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from stream_monitor.kafka.client import Partition, Received
+from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.payload import announced
+from stream_monitor.kafka.records import AudioRecord, parse
+from stream_monitor.kafka.segment_audio import Announced
+from stream_monitor.segments import Samples, Segment
+
+AHEAD: Final = 8
+"""Records of a partition that are decoded before their turn: half a megabyte each."""
+
+
+class Decodes(Protocol):
+    """`sandbox.Sandbox`."""
+
+    def submit(self, said: Announced, value: bytes) -> Future[Samples]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """A record whose turn has come."""
+
+    record: Received
+    said: AudioRecord | None
+    """None where its headers say nothing."""
+    segment: Segment | None
+    """None where it cannot be read, or need not be."""
+    poison: PoisonError | None
+
+
+@dataclass(kw_only=True, slots=True)
+class _Waiting:
+    record: Received
+    said: AudioRecord | None
+    poison: PoisonError | None
+    wanted: bool
+    samples: Future[Samples] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return not self.wanted or (self.samples is not None and self.samples.done())
+
+
+@dataclass(kw_only=True, slots=True)
+class _Queue:
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    bytes: int = 0
+    begun: int = 0
+    """How many of its first records are decoded already, or need not be."""
+
+
+class Intake:
+    """One worker's."""
+
+    def __init__(self, sandbox: Decodes, *, records: int, megabytes: int) -> None:
+        """Starts empty.
+
+        Args:
+            sandbox: Decodes.
+            records: A partition with so many waiting is full ...
+            megabytes: ... or with so many bytes of them.
+        """
+        self._sandbox = sandbox
+        self._records = records
+        self._bytes = megabytes << 20
+        self._queues: dict[Partition, _Queue] = {}
+        self._turns: deque[deque[Partition]] = deque()
+
+    def __len__(self) -> int:
+        """Records that wait."""
+        return sum(len(queue.waiting) for queue in self._queues.values())
+
+    def clear(self) -> None:
+        """Forgets what waits: it will be read again, here or elsewhere."""
+        for queue in self._queues.values():
+            for each in queue.waiting:
+                if each.samples is not None:
+                    each.samples.cancel()
+        self._queues, self._turns = {}, deque()
+
+    @property
+    def full(self) -> frozenset[Partition]:
+        """Partitions that should not be read on."""
+        return frozenset(
+            partition
+            for partition, queue in self._queues.items()
+            if len(queue.waiting) >= self._records or queue.bytes >= self._bytes
+        )
+
+    @property
+    def roomy(self) -> frozenset[Partition]:
+        """Partitions of which at most half of that waits: worth reading again."""
+        return frozenset(
+            partition
+            for partition, queue in self._queues.items()
+            if 2 * len(queue.waiting) <= self._records and 2 * queue.bytes <= self._bytes
+        )
+
+    def put(self, record: Received, wanted: Callable[[AudioRecord], bool]) -> None:
+        """A record that was polled; each partition's in order.
+
+        Args:
+            record: The record.
+            wanted: Whether its audio is needed.
+        """
+        said, poison = None, None
+        try:
+            said = parse(record.key, record.value, record.headers)
+        except PoisonError as error:
+            poison = error
+        queue = self._queues.get(record.partition)
+        if queue is None:
+            queue = self._queues[record.partition] = _Queue()
+            self._into_turns(record.partition)
+        queue.waiting.append(
+            _Waiting(record=record, said=said, poison=poison, wanted=said is not None and wanted(said))
+        )
+        queue.bytes += len(record.value or b"")
+        self._decode_ahead(queue)
+
+    def take(self, wait_s: float) -> Taken | None:
+        """The next record in turn that is decoded; None where there is none within this time."""
+        taken = self._next()
+        if taken is None and wait_s > 0:
+            heads = [queue.waiting[0].samples for queue in self._queues.values() if queue.waiting]
+            pending = [each for each in heads if each is not None]
+            if pending:
+                wait(pending, timeout=wait_s, return_when="FIRST_COMPLETED")
+                taken = self._next()
+        return taken
+
+    def _next(self) -> Taken | None:
+        for topic in range(len(self._turns)):
+            partitions = self._turns[topic]
+            for place in range(len(partitions)):
+                queue = self._queues[partitions[place]]
+                if queue.waiting and queue.waiting[0].ready:
+                    partitions.rotate(-place - 1)
+                    self._turns.rotate(-topic - 1)
+                    return self._pop(queue)
+        return None
+
+    def _pop(self, queue: _Queue) -> Taken:
+        first = queue.waiting.popleft()
+        queue.bytes -= len(first.record.value or b"")
+        queue.begun -= 1
+        self._decode_ahead(queue)
+        said, poison, segment = first.said, first.poison, None
+        if said is not None and first.samples is not None:
+            try:
+                segment = Segment(
+                    stream=said.stream,
+                    seq=said.seq,
+                    start_sample=said.start_sample,
+                    samples_S=first.samples.result(),
+                    last=said.last,
+                )
+            except PoisonError as error:
+                poison = error
+        return Taken(record=first.record, said=said, segment=segment, poison=poison)
+
+    def _decode_ahead(self, queue: _Queue) -> None:
+        while queue.begun < min(AHEAD, len(queue.waiting)):
+            each = queue.waiting[queue.begun]
+            if each.wanted and each.said is not None:
+                each.samples = self._sandbox.submit(announced(each.said), each.record.value or b"")
+            queue.begun += 1
+
+    def _into_turns(self, partition: Partition) -> None:
+        for partitions in self._turns:
+            if partitions[0].topic == partition.topic:
+                partitions.append(partition)
+                return
+        self._turns.append(deque([partition]))
