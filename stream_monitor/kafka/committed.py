@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from stream_monitor.kafka.client import Consumer, LogReader, Partition
+from stream_monitor.kafka.errors import PartitionsError
 from stream_monitor.kafka.partition import Position
 from stream_monitor.kafka.settings import TopicSettings
 from stream_monitor.kafka.stream_state import Restored
@@ -39,12 +40,19 @@ class Committed:
 
         Raises:
             BrokerError: The brokers refuse.
+            PartitionsError: What was committed belongs to another number of partitions.
         """
         begins = self._consumer.begins(partition)
         found = self._consumer.committed(partition)
         if found is None:
             return Position(replay_from=begins, frontier=begins)
-        replay_from, frontier = found[0], int(json.loads(found[1])["frontier"])
+        replay_from, about = found[0], json.loads(found[1])
+        frontier, partitions = int(about["frontier"]), about.get("partitions", self._topics.partitions)
+        if partitions != self._topics.partitions:
+            raise PartitionsError(
+                f"{partition.topic} has {self._topics.partitions} partitions, the group's state was made with"
+                f" {partitions}: streams would part from it; go back to {partitions}, or start with new topics"
+            )
         if replay_from < begins:
             log.error(
                 "audio is gone that was still needed: a gap",

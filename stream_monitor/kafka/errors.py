@@ -2,7 +2,8 @@
 
 MonitorError
 ├── SettingsError
-│   └── TopicError       exit 2: a topic is missing, or is not as it has to be; the message says what to do
+│   ├── TopicError       exit 2: a topic is missing, or is not as it has to be; the message says what to do
+│   └── PartitionsError  exit 5: a topic has another number of partitions than the state was made with
 ├── BrokerError          retriable: no broker answers, or it refuses
 └── PoisonError          a record that cannot be read; it goes to the dead letters with its code
 """
@@ -16,6 +17,12 @@ from stream_monitor.errors import MonitorError, SettingsError
 
 class TopicError(SettingsError):
     """A topic is missing or has other settings than the service needs."""
+
+
+class PartitionsError(SettingsError):
+    """Streams would be looked for in other partitions than those that their state is in."""
+
+    exit_code: ClassVar[int] = 5
 
 
 class BrokerError(MonitorError):

@@ -84,13 +84,15 @@ class Outbox:
                 self._send_dead_letter(record, error)
             self._at("before offsets")
             offsets = {
-                partition: (position.replay_from, json.dumps({"frontier": position.frontier}))
-                for partition, position in positions.items()
+                partition: (position.replay_from, self._about(position)) for partition, position in positions.items()
             }
             self._producer.send_positions(offsets, membership)
             self._at("before commit")
             self._producer.commit()
         self._at("after commit")
+
+    def _about(self, position: Position) -> str:
+        return json.dumps({"frontier": position.frontier, "partitions": self._topics.partitions})
 
     def _send_dead_letter(self, record: Received, error: PoisonError) -> None:
         about = {

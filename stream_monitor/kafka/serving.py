@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,7 @@ from stream_monitor.clock import SystemClock
 from stream_monitor.config import Config
 from stream_monitor.kafka.catalogue.opening import opened_catalogue
 from stream_monitor.kafka.client import Admin, Consumer, LogReader, TransactionalProducer
-from stream_monitor.kafka.errors import TopicError
+from stream_monitor.kafka.errors import PartitionsError, TopicError
 from stream_monitor.kafka.outbox import Labelled, Outbox
 from stream_monitor.kafka.sandbox import Sandbox
 from stream_monitor.kafka.stream_state import Restored, decode, encode
@@ -91,13 +90,14 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
 
     Raises:
         EncoderError, CatalogueError, SettingsError: Something cannot be used.
-        TopicError: A topic is missing, or not as it has to be.
+        TopicError, PartitionsError: A topic is missing, or not as it has to be.
         FencedError, BrokerError, StateError: See `Worker.run`.
     """
     with Admin(config.kafka) as admin:
         wrong = [finding for finding in check(admin, config.topics) if not finding.good]
     if wrong:
-        raise TopicError("; ".join(f"{finding.topic}: {finding.message}" for finding in wrong))
+        refused = PartitionsError if any(finding.parted for finding in wrong) else TopicError
+        raise refused("; ".join(f"{finding.topic}: {finding.message}" for finding in wrong))
     encoder = Encoder.load(
         config.encoder.weights,
         device=config.encoder.device,
@@ -106,7 +106,7 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
         deterministic=config.deterministic,
     )
     clock, told = SystemClock(), Told()
-    service, name = config.service, f"{config.kafka.group_id}-{config.kafka.instance_id or socket.gethostname()}"
+    service, name = config.service, f"{config.kafka.group_id}-{config.kafka.instance}"
     with ExitStack() as stack:
         dimensions = encoder.cohort_CD.shape[1]
         opened = stack.enter_context(
@@ -140,3 +140,6 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
             catalogue=assembly.repertoire,
             refresh_s=opened.refresh_s,
         ).run(stopping)
+    if config.kafka.static_membership:
+        with Admin(config.kafka) as admin:
+            admin.remove_member(config.kafka.group_id, config.kafka.instance)

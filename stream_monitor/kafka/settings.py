@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +42,11 @@ class KafkaSettings(BaseModel):
     """File that holds the password of SASL; its end of line does not count."""
     connect_s: float = Field(default=10.0, gt=0.0, le=300.0)
     """How long a broker may take to answer at the start."""
+
+    @property
+    def instance(self) -> str:
+        """This worker's name: `instance_id`, or the machine's."""
+        return self.instance_id or socket.gethostname()
 
     @model_validator(mode="after")
     def _complete(self) -> KafkaSettings:

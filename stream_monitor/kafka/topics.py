@@ -36,6 +36,8 @@ class Finding:
     topic: str
     good: bool
     message: str
+    parted: bool = False
+    """Its number of partitions is another one: streams would part from their state."""
 
 
 def wanted(settings: TopicSettings) -> list[Topic]:
@@ -117,5 +119,6 @@ def _compared(admin: Admin, topic: Topic, replication: int) -> Finding:
         if found.settings.get(key) != value
     ]
     if wrong:
-        return Finding(topic=topic.name, good=False, message="; ".join(wrong))
+        parted = found.partitions != topic.partitions
+        return Finding(topic=topic.name, good=False, message="; ".join(wrong), parted=parted)
     return Finding(topic=topic.name, good=True, message=f"as configured, {found.partitions} partitions")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from stream_monitor.kafka.client.connection import connection, words
@@ -86,6 +86,15 @@ class Admin:
             settings={key: known[key]["value"] for key in settings if key in known},
             topic_id=str(found["topic_id"]),
         )
+
+    def remove_member(self, group: str, instance: str) -> None:
+        """Takes a static member out of its group: by itself it never leaves. One that is not in it is no error.
+
+        Raises:
+            BrokerError: The brokers refuse.
+        """
+        member = MemberToRemove(group_instance_id=instance, reason="ended in good order")
+        self._ask(lambda: self._client.remove_group_members(group, [member]))
 
     def _ask(self, question: Any) -> Any:
         try:

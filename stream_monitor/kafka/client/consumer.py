@@ -37,7 +37,7 @@ class Consumer:
                 **connection(settings),
                 metrics_enabled=False,
                 group_id=settings.group_id,
-                group_instance_id=settings.instance_id if settings.static_membership else None,
+                group_instance_id=settings.instance if settings.static_membership else None,
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
