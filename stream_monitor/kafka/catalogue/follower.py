@@ -16,8 +16,9 @@ from index.catalogue import Catalogue
 from index.track import AlreadyEnrolled, NewTrack, Refused
 from stream_monitor.clock import Clock
 from stream_monitor.kafka.catalogue.fold import Change, Gone, Put, TrackFold, Unusable
-from stream_monitor.kafka.catalogue.mark import TOLD, Mark, Trouble, write_mark
+from stream_monitor.kafka.catalogue.mark import Mark, write_mark
 from stream_monitor.kafka.catalogue.track_record import describe
+from stream_monitor.kafka.catalogue.troubles import Troubles
 from stream_monitor.kafka.client import Received
 from stream_monitor.kafka.errors import BrokerError
 
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 POLL_RECORDS: Final = 64
 MARK_EVERY_S: Final = 5.0
+KEPT_OUT: Final = 64
+"""So many tracks that are another one's twin are kept, to come in when that one goes; a restart finds the others."""
 
 
 class Log(Protocol):
@@ -70,9 +73,9 @@ class Follower:
         self._log = log_
         self._fold = TrackFold(wanted.encoder, dimensions)
         self._clock = clock
-        self._troubles: dict[str, Trouble] = {}
+        self._troubles = Troubles()
         self._seen: set[str] | None = None
-        self._again = False
+        self._kept_out: dict[str, Put] = {}
         self._embeddings = _embeddings(catalogue)
         self._written_s = float("-inf")
         reason = self._anew(mark, wanted, keep_s)
@@ -104,8 +107,6 @@ class Follower:
             log.info("the catalogue is a copy of the topic", tracks=len(self._catalogue), offset=self._log.position())
         if changed:
             self._embeddings = _embeddings(self._catalogue)
-        if self._again:
-            self._begin_anew()
         self._write_mark(at_end, bool(changes) or at_end != self.mark.whole)
         return changed
 
@@ -127,7 +128,7 @@ class Follower:
         return None
 
     def _begin_anew(self) -> None:
-        self._seen, self._troubles, self._again = set(), {}, False
+        self._seen, self._troubles, self._kept_out = set(), Troubles(), {}
         self.mark = self.mark.model_copy(update={"whole": False, "offset": 0})
         self._log.seek(self._log.begins())
 
@@ -136,20 +137,19 @@ class Follower:
         newest: dict[str, Put | Gone] = {}
         for change in changes:
             if isinstance(change, Unusable):
-                self._cannot_use(change)
+                self._troubles.add(change)
             else:
                 newest.pop(change.track_id, None)
                 newest[change.track_id] = change
-                self._troubles.pop(change.track_id, None)
+                self._troubles.forget(change.track_id)
+                self._kept_out.pop(change.track_id, None)
         puts = [change for change in newest.values() if isinstance(change, Put) and not self._has(change)]
         gone = [change.track_id for change in newest.values() if isinstance(change, Gone)]
         changed = self._remove([*gone, *(put.track_id for put in puts)])
         if self._seen is not None:
             self._seen -= set(gone)
             self._seen |= {change.track_id for change in newest.values() if isinstance(change, Put)}
-        changed += self._add(puts)
-        # A track that was kept out by a removed one's audio may come in now.
-        self._again |= bool(gone) and any(trouble.code == "same_audio" for trouble in self._troubles.values())
+        changed += self._add([*puts, *self._free_to_come_in()])
         return changed
 
     def _has(self, put: Put) -> bool:
@@ -171,24 +171,27 @@ class Follower:
         added = 0
         for put, result in zip(puts, self._catalogue.add_many(news), strict=True):
             if isinstance(result, Refused):
-                self._cannot_use(_trouble_of(put, "refused", str(result.error)))
+                self._troubles.add(_trouble_of(put, "refused", str(result.error)))
             elif isinstance(result, AlreadyEnrolled):
                 message = f"track {put.track_id!r} is the same audio as {result.track.track_id!r}: remove one of them"
-                self._cannot_use(_trouble_of(put, "same_audio", message))
+                self._troubles.add(_trouble_of(put, "same_audio", message))
+                if len(self._kept_out) < KEPT_OUT:
+                    self._kept_out[put.track_id] = put
             else:
                 added += 1
+                self._troubles.forget(put.track_id)
+                self._kept_out.pop(put.track_id, None)
         return added
+
+    def _free_to_come_in(self) -> list[Put]:
+        """Tracks that another one with the same audio kept out, which has gone."""
+        audio_hashes = {put.new.audio_hash: put for put in self._kept_out.values()}
+        return [put for audio_hash, put in audio_hashes.items() if self._catalogue.find_audio(audio_hash) is None]
 
     def _take_out(self, seen: set[str]) -> int:
         """Removes what the whole topic did not name; what it names and cannot be read stays as it was."""
-        kept = seen | set(self._troubles)
-        return self._remove([track.track_id for track in self._catalogue.tracks() if track.track_id not in kept])
-
-    def _cannot_use(self, change: Unusable) -> None:
-        about = {"track_id": change.track_id, "offset": change.offset, "code": change.code}
-        log.error("a record of the catalogue cannot be used", **about, reason=change.message)
-        trouble = Trouble(track_id=change.track_id, offset=change.offset, code=change.code, message=change.message)
-        self._troubles[change.track_id] = trouble
+        known = [track.track_id for track in self._catalogue.tracks()]
+        return self._remove([each for each in known if each not in seen and each not in self._troubles])
 
     def _write_mark(self, at_end: bool, news: bool) -> None:
         now = self._clock.utc_now()
@@ -202,7 +205,7 @@ class Follower:
                 "tracks": len(self._catalogue),
                 "embeddings": self._embeddings,
                 "unusable": len(self._troubles),
-                "troubles": tuple(list(self._troubles.values())[:TOLD]),
+                "troubles": self._troubles.told,
             }
         )
         if news or self._clock.monotonic_s() - self._written_s >= MARK_EVERY_S:

@@ -22,9 +22,9 @@ from stream_monitor.errors import MonitorError, StoppedError
 from stream_monitor.kafka.catalogue.copy import check_memory, make_graph, open_copy
 from stream_monitor.kafka.catalogue.follower import Follower
 from stream_monitor.kafka.catalogue.mark import Mark, read_mark
+from stream_monitor.kafka.catalogue.published import topic_id
 from stream_monitor.kafka.catalogue.settings import CatalogueSettings
-from stream_monitor.kafka.client import Admin, Partition, Tail
-from stream_monitor.kafka.errors import TopicError
+from stream_monitor.kafka.client import Partition, Tail
 from stream_monitor.kafka.settings import KafkaSettings, TopicSettings
 from stream_monitor.stopping import Stop
 
@@ -89,7 +89,7 @@ class Following:
             TopicError: There is no such topic.
             BrokerError: No broker answers.
         """
-        self._identity = self._ask_identity()
+        self._identity = topic_id(self._kafka, self._partition.topic)
         with Tail(self._kafka, self._partition) as tail:
             self._target = tail.ends()
         self._thread.start()
@@ -114,6 +114,8 @@ class Following:
         while not self._in_step.is_set():
             if self._broken is not None:
                 raise self._broken
+            if not self._thread.is_alive():
+                raise MonitorError("the thread that follows the catalogue has ended: the log says why")
             mark = read_mark(self._folder)
             if mark is not None and mark.encoder == self._encoder:
                 check_memory(mark.tracks, mark.embeddings, self._settings.memory_bytes, str(self._folder))
@@ -129,6 +131,8 @@ class Following:
         """Why this worker's catalogue is not what the topic says; nothing where it is. Any thread may ask."""
         if self._broken is not None:
             return [f"the catalogue is not followed: {self._broken}"]
+        if not self._thread.is_alive():
+            return ["the catalogue is not followed: its thread has ended"]
         try:
             mark = read_mark(self._folder)
         except CatalogueError as error:
@@ -190,17 +194,9 @@ class Following:
         mark = read_mark(self._folder)
         return mark is not None and not self._behind(mark)
 
-    def _ask_identity(self) -> str:
-        topic = self._partition.topic
-        with Admin(self._kafka) as admin:
-            found = admin.describe(topic, [])
-        if found is None:
-            raise TopicError(f"topic {topic} is missing: `stream-monitor topics create` makes it")
-        return found.topic_id
-
     def _follow_until(self, enough: Callable[[], bool]) -> None:
         with open_copy(self._folder, encoder=self._encoder, dimensions=self._dimensions) as catalogue:
-            identity = self._ask_identity()
+            identity = topic_id(self._kafka, self._partition.topic)
             if identity != self._identity:  # the topic was made anew meanwhile
                 self._identity, self._target = identity, 0
             self._follow_with(catalogue, enough)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stream_monitor.kafka.catalogue.track_record import described, parse, parse_key
-from stream_monitor.kafka.client import Received, Tail
-from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.client import Admin, Received, Tail
+from stream_monitor.kafka.errors import PoisonError, TopicError
+from stream_monitor.kafka.settings import KafkaSettings
 
 POLL_S = 0.5
 POLL_RECORDS = 64
@@ -75,6 +76,20 @@ class PublishedTracks:
                 known.audio_hash = str(described(part).values.get("audio_hash"))
         except (PoisonError, ValueError):
             known.parts[number] = None
+
+
+def topic_id(kafka: KafkaSettings, topic: str) -> str:
+    """Names a topic: it changes when the topic is deleted and made again.
+
+    Raises:
+        TopicError: There is none.
+        BrokerError: No broker answers.
+    """
+    with Admin(kafka) as admin:
+        found = admin.describe(topic, [])
+    if found is None:
+        raise TopicError(f"topic {topic} is missing: `stream-monitor topics create` makes it")
+    return found.topic_id
 
 
 def read_published(tail: Tail, tell: Callable[[int, int], None] = lambda done, total: None) -> PublishedTracks:

@@ -13,14 +13,14 @@ from typing import Final
 from index.catalogue import Catalogue
 from index.store_view import StoreView
 from index.table import StoredTrack
-from stream_monitor.kafka.catalogue.published import PublishedTracks, read_published
+from stream_monitor.kafka.catalogue.published import PublishedTracks, read_published, topic_id
 from stream_monitor.kafka.catalogue.track_record import describe, encode, key_of
 from stream_monitor.kafka.client import Partition, Tail, TransactionalProducer
 from stream_monitor.kafka.settings import KafkaSettings, MiB, TopicSettings
 
 TRANSACTION_BYTES: Final = 8 * MiB
 TRANSACTION_RECORDS: Final = 1000
-TRANSACTION_S: Final = 60.0
+TRANSACTION_S: Final = 30.0
 
 Records = list[tuple[bytes, bytes | None]]
 Tell = Callable[[str, int, int], None]
@@ -97,10 +97,12 @@ def publish(
         tell: Progress.
 
     Raises:
+        TopicError: The topic is missing.
         FencedError: Somebody else publishes now.
         BrokerError: The brokers refuse.
         PoisonError: A track is too large.
     """
+    topic_id(kafka, topics.catalog)
     if dry_run:
         return plan(catalogue.view, _read(kafka, topics, tell), replace=replace)
     # Before reading: whoever was publishing writes nothing after this.

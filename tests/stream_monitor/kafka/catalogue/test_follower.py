@@ -11,13 +11,14 @@ import pytest
 
 from index.catalogue import Catalogue
 from index.track import NewTrack
-from stream_monitor.errors import SettingsError
-from stream_monitor.kafka.catalogue.copy import NotACopyError, TooLargeError, check_memory, open_copy
+from stream_monitor.errors import SettingsError, StoppedError
+from stream_monitor.kafka.catalogue.copy import NotACopyError, TooLargeError, check_memory, make_graph, open_copy
 from stream_monitor.kafka.catalogue.follower import Follower
 from stream_monitor.kafka.catalogue.mark import Mark, read_mark
 from stream_monitor.kafka.catalogue.published import PublishedTracks
 from stream_monitor.kafka.catalogue.publishing import plan, records_of
 from stream_monitor.kafka.catalogue.track_record import key_of
+from stream_monitor.stopping import Stop
 from tests.fakes.clock import FakeClock
 from tests.fakes.topic import FakeTopic
 from tests.index.recordings import DIMENSIONS, recording
@@ -192,6 +193,16 @@ def test_poison_is_told_kept_and_forgotten_when_it_is_mended(place: Place) -> No
     assert place.held()[0] == place.source.version
 
 
+def test_a_flood_of_poison_is_counted(place: Place) -> None:
+    """The first hundred by name, the others by number; the good track among them comes in."""
+    place.topic.append([(f"t{number}/0".encode(), b"poison") for number in range(150)])
+    place.add(recording(1))
+    mark = place.follow()
+    assert (mark.unusable, len(mark.troubles), mark.tracks) == (150, 100, 1)
+    assert place.publish(replace=True) == 150
+    assert place.follow().unusable == 0
+
+
 def test_a_track_with_another_ones_audio_is_told(place: Place, tmp_path: Path) -> None:
     """Two catalogues that publish at the same time: one of both is in; when that one goes, the other comes in."""
     place.add(recording(1))
@@ -251,6 +262,22 @@ def test_a_catalogue_of_its_own_is_never_taken_for_a_copy(place: Place) -> None:
     assert isinstance(caught.value, SettingsError)
     with Catalogue.open(folder, encoder_fingerprint=FINGERPRINT) as opened:
         assert opened.version == version
+
+
+def test_the_graph_is_made_once_for_a_machine(place: Place) -> None:
+    """Where the copy is large enough for one; readers find it; a stop leaves none."""
+    place.source.add_many([recording(number, embeddings=100) for number in range(90)])
+    place.publish()
+    place.follow()
+    stop = Stop()
+    stop.set()
+    with pytest.raises(StoppedError):
+        make_graph(place.copy, FINGERPRINT, stop)
+    make_graph(place.copy, FINGERPRINT, Stop())
+    with Catalogue.open(place.copy, encoder_fingerprint=FINGERPRINT) as reader:
+        assert reader.info().graph == "ok"
+        assert len(reader.index) == 9000
+        assert reader.graph_problem is None
 
 
 @pytest.mark.parametrize("broken", ["encoder", "torn"])

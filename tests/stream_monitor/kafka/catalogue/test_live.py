@@ -111,6 +111,14 @@ def test_a_catalogue_goes_through_the_topic(
     assert "is a copy of the topic" in capsys.readouterr().err
 
 
+def test_a_topic_that_is_missing_is_told(
+    config_file: Path, source: Catalogue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, with the command that makes it."""
+    assert main(["catalog", "publish", "--catalog", str(source.path), "--config", str(config_file)]) == 2
+    assert "is missing: `stream-monitor topics create` makes it" in capsys.readouterr().err
+
+
 def test_a_catalogue_above_its_budget_is_refused_at_the_start(service: Path, source: Catalogue, tmp_path: Path) -> None:
     """While it is still being copied; a track that comes later is left out and told."""
     source.add_many([recording(number, embeddings=200) for number in range(3)])
