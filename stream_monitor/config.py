@@ -24,6 +24,7 @@ from stream_monitor.monitor import MonitorConfig
 from stream_monitor.pipeline import PipelineConfig
 from stream_monitor.reconnect import ReconnectPolicy
 from stream_monitor.repertoire import RepertoireConfig
+from stream_monitor.store.settings import StoreSettings
 from stream_monitor.telemetry.settings import TelemetrySettings
 
 ENVIRONMENT_PREFIX = "STREAM_MONITOR__"
@@ -71,6 +72,7 @@ class Config(BaseModel):
     catalogue: CatalogueSettings = CatalogueSettings()
     service: ServiceSettings = ServiceSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    store: StoreSettings = StoreSettings()
 
     @property
     def version(self) -> str:

@@ -23,7 +23,7 @@ from stream_monitor.cli.threads import calm_blas
 
 COMMANDS = (
     "bench", "calibrate", "catalog", "config", "demo", "dlq", "doctor", "evaluate", "identify", "produce", "report",
-    "run", "topics", "train", "watch",
+    "run", "store", "topics", "train", "watch",
 )  # fmt: skip
 EXIT_GOOD, EXIT_INPUTS_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 

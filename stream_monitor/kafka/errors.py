@@ -5,6 +5,7 @@ MonitorError
 │   ├── TopicError       exit 2: a topic is missing, or is not as it has to be; the message says what to do
 │   └── PartitionsError  exit 5: a topic has another number of partitions than the state was made with
 ├── BrokerError          retriable: no broker answers, or it refuses
+│   └── PositionError    an offset to read from is not there (any more), or none is known: the reader has to decide
 └── PoisonError          a record that cannot be read; it goes to the dead letters with its code
 """
 
@@ -29,6 +30,10 @@ class BrokerError(MonitorError):
     """No broker answers, or the one that does refuses."""
 
     retriable: ClassVar[bool] = True
+
+
+class PositionError(BrokerError):
+    """An offset to read from is not there, or none is known."""
 
 
 class FencedError(MonitorError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -50,8 +51,8 @@ class Postgres:
             raise ServerError(f"createdb failed: {made.stderr}")
 
     def stop(self) -> None:
-        """Ends it."""
-        self.server.stop()
+        """Ends it; at SIGTERM it would wait until every client has gone."""
+        self.server.stop(signal.SIGINT)
 
     def _run(self, command: list[str]) -> None:
         done = subprocess.run([*self._as_user, *command], capture_output=True, text=True, check=False, cwd=self.folder)

@@ -5,18 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kafka.errors import CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
+from kafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
 from kafka.structs import OffsetAndMetadata
 
 from stream_monitor.kafka.client.consumer import Consumer
-from stream_monitor.kafka.client.records import Partition, place_of
+from stream_monitor.kafka.client.records import Partition, Received, place_of
+from stream_monitor.kafka.errors import BrokerError, PositionError
 
 COMMIT_S: Final = 10.0
 MOVED_ON: Final = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
+NOT_THERE: Final = (LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError)
 
 
 class CommittingConsumer(Consumer):
     """A `Consumer` that can say how far it is. Nothing is committed unless it is asked for."""
+
+    def poll(self, wait_s: float, at_most: int = 500) -> list[Received]:
+        """The next records, each partition's in order.
+
+        Raises:
+            PositionError: With `reset="none"`: an offset is not there, or none is known. The caller seeks.
+            BrokerError: The brokers refuse.
+        """
+        try:
+            return super().poll(wait_s, at_most)
+        except BrokerError as error:
+            if isinstance(error.__cause__, NOT_THERE):
+                raise PositionError(str(error)) from error
+            raise
 
     def commit(self, offsets: Mapping[Partition, int]) -> bool:
         """Commits the next offset of each partition; False where the group has moved on and nothing was committed.

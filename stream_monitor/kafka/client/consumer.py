@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
@@ -18,7 +18,13 @@ class Consumer:
     """Reads committed records as a member of a group. It commits nothing: offsets go with transactions."""
 
     def __init__(
-        self, settings: KafkaSettings, topics: Sequence[str], *, session_s: float = 10.0, poll_s: float = 60.0
+        self,
+        settings: KafkaSettings,
+        topics: Sequence[str],
+        *,
+        session_s: float = 10.0,
+        poll_s: float = 60.0,
+        reset: Literal["earliest", "none"] = "earliest",
     ) -> None:
         """Connects and joins with the first `poll`.
 
@@ -27,6 +33,7 @@ class Consumer:
             topics: What to read.
             session_s: A member that is not heard of for so long is out.
             poll_s: A member that does not poll for so long is out.
+            reset: What becomes of an offset that is not there (any more): the first that is, or an error.
 
         Raises:
             BrokerError: No broker answers.
@@ -40,7 +47,7 @@ class Consumer:
                 group_instance_id=settings.instance if settings.static_membership else None,
                 isolation_level="read_committed",
                 enable_auto_commit=False,
-                auto_offset_reset="earliest",
+                auto_offset_reset=reset,
                 session_timeout_ms=round(1e3 * session_s),
                 heartbeat_interval_ms=round(1e3 * session_s / 3),
                 max_poll_interval_ms=round(1e3 * poll_s),
