@@ -24,7 +24,7 @@ def heard_at(data: Mapping[str, Any]) -> datetime | None:
     told = data.get("start_time")
     if told is not None:
         return moment(told)
-    epoch_ms = data["epoch"]
+    epoch_ms = data.get("epoch")
     if not epoch_ms:
         return None
     try:

@@ -1,41 +1,66 @@
-"""`report`: plays per station from recorded events, for rights reporting. Reads and writes files, computes nothing."""
+"""`report`: plays per station from recorded events or from the store, for rights reporting. It computes nothing."""
 
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-FORMATS = ("csv", "json")
+from stream_monitor.cli.selecting import day_option, period_options, selection, stream_option
+
+if TYPE_CHECKING:
+    from stream_monitor.reports.ledger import Ledger
+    from stream_monitor.reports.selection import Selection
+
+FORMATS = ("csv", "json", "html", "parquet")
 
 
-@click.command(name="report", short_help="Plays per station, from recorded events.")
-@click.option(
-    "--events", "events_path", required=True, metavar="FILE", help="JSON Lines of `watch`; - is standard input."
-)
+@click.command(name="report", short_help="Plays per station, from recorded events or from the store.")
+@click.option("--events", "events_path", metavar="FILE", help="JSON Lines of `watch`; - is standard input.")
+@click.option("--store", "url", metavar="URL", help="A database that `store` fills; see the key store.url.")
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="The database that this file names.")
+@day_option
+@period_options
+@stream_option
 @click.option("--format", "format_name", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to write; standard output if absent."
 )
-def report(events_path: str, format_name: str, output: Path | None) -> None:
+def report(
+    events_path: str | None,
+    url: str | None,
+    config_path: Path | None,
+    day: datetime | None,
+    since: datetime | None,
+    until: datetime | None,
+    streams: tuple[str, ...],
+    format_name: str,
+    output: Path | None,
+) -> None:
     """Plays per station, with the time that each station was listened to.
 
-    Each play is listed once, in its newest revision; retracted ones are left out and counted. A line that cannot be
-    read is named on stderr, the rest is reported, and the exit code is 1.
+    Each play is listed once, in its newest revision; retracted ones are left out and counted. A play belongs to the
+    period in which it begins. A line that cannot be read is named on stderr, the rest is reported, and the exit code
+    is 1.
     """
     from stream_monitor.reports import formats
-    from stream_monitor.reports.ledger import read_ledger
+    from stream_monitor.reports.page import as_html
 
-    if events_path == "-":
-        ledger = read_ledger(sys.stdin)
+    if format_name == "parquet":
+        raise click.UsageError(
+            "parquet is not written yet: take csv, and turn it into Parquet with pyarrow.csv or DuckDB"
+        )
+    if sum(each is not None for each in (events_path, url, config_path)) != 1:
+        raise click.UsageError("from where? give one of --events FILE, --store URL and --config FILE")
+    chosen = selection(streams, since, until, day)
+    ledger = _of_events(events_path, chosen) if events_path is not None else _of_store(url, config_path, chosen)
+    if format_name == "html":
+        text = as_html(ledger, chosen)
     else:
-        try:
-            with Path(events_path).open(encoding="utf-8", errors="replace") as lines:
-                ledger = read_ledger(lines)
-        except OSError as error:
-            raise click.UsageError(f"cannot read the events {events_path!r}: {error.strerror}") from error
-    text = {"csv": formats.as_csv, "json": formats.as_json}[format_name](ledger)
+        text = {"csv": formats.as_csv, "json": formats.as_json}[format_name](ledger)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -49,3 +74,28 @@ def report(events_path: str, format_name: str, output: Path | None) -> None:
             f"{len(ledger.bad_lines)} of the lines in {events_path!r} are no events and are not in the report "
             f"(first: line {first.number}: {first.reason})"
         )
+
+
+def _of_events(path: str, chosen: Selection) -> Ledger:
+    from stream_monitor.reports.ledger import read_ledger
+
+    if path == "-":
+        return read_ledger(sys.stdin, chosen)
+    try:
+        with Path(path).open(encoding="utf-8", errors="replace") as lines:
+            return read_ledger(lines, chosen)
+    except OSError as error:
+        raise click.UsageError(f"cannot read the events {path!r}: {error.strerror}") from error
+
+
+def _of_store(url: str | None, config_path: Path | None, chosen: Selection) -> Ledger:
+    from stream_monitor.config import load
+    from stream_monitor.store.database import Database
+    from stream_monitor.store.reading import read_ledger
+    from stream_monitor.store.settings import StoreSettings
+    from stream_monitor.store.versions import check
+
+    settings = StoreSettings(url=url) if url is not None else load(config_path).store
+    with Database(settings) as database:
+        check(database)
+        return read_ledger(database, chosen)

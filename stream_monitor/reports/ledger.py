@@ -13,7 +13,9 @@ from typing import Any
 
 import structlog
 
+from stream_monitor.event_time import heard_at
 from stream_monitor.event_types import PLAY_TYPE, STATUS_TYPE
+from stream_monitor.reports.selection import Selection
 
 log = structlog.get_logger(__name__)
 
@@ -65,11 +67,12 @@ class Ledger:
     bad_lines: tuple[BadLine, ...]
 
 
-def read_ledger(lines: Iterable[str]) -> Ledger:
+def read_ledger(lines: Iterable[str], selection: Selection | None = None) -> Ledger:
     """Gathers events into a ledger.
 
     Args:
         lines: JSON Lines; empty lines are skipped, events of other types ignored.
+        selection: What is wanted of them; None takes all.
 
     Returns:
         The ledger. A line that is not an event of ours is kept in `bad_lines` (the first few are logged); the
@@ -87,7 +90,29 @@ def read_ledger(lines: Iterable[str]) -> Ledger:
             bad.append(BadLine(number=number, reason=reason))
             if len(bad) <= SHOWN_BAD_LINES:
                 log.warning("line is not an event", line=number, reason=reason)
+    if selection is not None:
+        stations = _selected(stations, selection)
     return Ledger(stations=tuple(stations[key] for key in sorted(stations)), bad_lines=tuple(bad))
+
+
+def _selected(stations: Mapping[tuple[str, str], Station], selection: Selection) -> dict[tuple[str, str], Station]:
+    """By the newest revisions; stations of which nothing is left are not in it."""
+    found = {}
+    untimed = 0
+    for key, station in stations.items():
+
+        def wanted(data: Mapping[str, Any], key: tuple[str, str] = key) -> bool:
+            return selection.holds(*key, heard_at(data))
+
+        plays = {play_id: play for play_id, play in station.plays.items() if wanted(play)}
+        statuses = {name: status for name, status in station.statuses.items() if wanted(status)}
+        if selection.bounded and selection.names(*key):
+            untimed += sum(heard_at(play) is None for play in station.plays.values())
+        if plays or statuses:
+            found[key] = Station(kind=station.kind, stream_id=station.stream_id, plays=plays, statuses=statuses)
+    if untimed:
+        log.warning("plays whose time nobody knows are in no period", plays=untimed)
+    return found
 
 
 def _enter(stations: dict[tuple[str, str], Station], event: Mapping[str, Any]) -> None:
@@ -95,6 +120,7 @@ def _enter(stations: dict[tuple[str, str], Station], event: Mapping[str, Any]) -
     if kind_of_event not in (PLAY_TYPE, STATUS_TYPE):
         return
     data = dict(event["data"])
+    heard_at(data)
     key = (str(data["stream_kind"]), str(data["stream_id"]))
     if kind_of_event == PLAY_TYPE:
         for needed in ("epoch", "start_s", "end_s", "status", "track"):

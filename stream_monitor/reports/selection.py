@@ -40,9 +40,14 @@ class Selection:
         """Whether there is a period: what has no time is outside of any."""
         return self.since is not None or self.until is not None
 
+    def names(self, kind: str, stream_id: str) -> bool:
+        """Whether a stream is meant at all."""
+        named = (each.kind in (None, kind) and each.stream_id == stream_id for each in self.streams)
+        return not self.streams or any(named)
+
     def holds(self, kind: str, stream_id: str, heard_at: datetime | None) -> bool:
         """Whether something of a stream is meant that began then; None where nobody knows."""
-        if self.streams and not any(each.kind in (None, kind) and each.stream_id == stream_id for each in self.streams):
+        if not self.names(kind, stream_id):
             return False
         if not self.bounded:
             return True

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, select
+import structlog
+from sqlalchemy import Connection, func, select
 
 from stream_monitor.reports.ledger import Ledger, Station
 from stream_monitor.reports.selection import Selection
@@ -15,6 +16,8 @@ from stream_monitor.store.database import Database
 from stream_monitor.store.runs import Promotion, promotions_of, reported_run
 from stream_monitor.store.schema import LIVE, plays, statuses
 from stream_monitor.store.selecting import condition
+
+log = structlog.get_logger(__name__)
 
 ROWS_AT_A_TIME: Final = 1000
 
@@ -30,6 +33,9 @@ def read_ledger(database: Database, selection: Selection) -> Ledger:
         promoted = promotions_of(connection)
         _enter_plays(connection, selection, promoted, stations)
         _enter_statuses(connection, selection, promoted, stations)
+        untimed = _untimed(connection, selection)
+    if untimed:
+        log.warning("plays whose time nobody knows are in no period", plays=untimed)
     return Ledger(stations=tuple(stations[key] for key in sorted(stations)), bad_lines=())
 
 
@@ -69,6 +75,15 @@ def _enter_statuses(
     ).execute(wanted):
         if run_id == reported_run(promoted, kind, stream_id, heard_at):
             _station(stations, kind, stream_id).statuses[epoch, event_id] = data
+
+
+def _untimed(connection: Connection, selection: Selection) -> int:
+    """Plays of the streams that a period leaves out because nobody knows when they were."""
+    if not selection.bounded:
+        return 0
+    streams = condition(plays, Selection(streams=selection.streams))
+    counted = select(func.count()).select_from(plays).where(plays.c.run_id == LIVE, plays.c.heard_at.is_(None), streams)
+    return connection.execute(counted).scalar_one()
 
 
 def _candidates(promoted: list[Promotion]) -> set[str]:
