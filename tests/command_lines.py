@@ -31,7 +31,10 @@ def check(arguments: Sequence[str]) -> None:
             context = command.make_context(name, rest, parent=context)
             if not isinstance(command, click.Group):
                 return
-            name, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+            left = [*context._protected_args, *context.args]
+            if command.invoke_without_command and not left:
+                return
+            name, found, rest = command.resolve_command(context, left)
             assert found is not None and name is not None
             command = found
     except click.ClickException as error:

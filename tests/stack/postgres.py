@@ -45,14 +45,16 @@ class Postgres:
 
     def start(self) -> None:
         """Starts it, waits until it takes connections, and makes the database where it is not there."""
-        self.server.start(lambda: listens(self.port))
-        made = subprocess.run(self._createdb, capture_output=True, text=True, check=False)
-        if made.returncode and "already exists" not in made.stderr:
-            raise ServerError(f"createdb failed: {made.stderr}")
+        self.server.start(lambda: listens(self.port) and self._has_database())
 
     def stop(self) -> None:
         """Ends it; at SIGTERM it would wait until every client has gone."""
         self.server.stop(signal.SIGINT)
+
+    def _has_database(self) -> bool:
+        """Whether it is there by now; not while the server still recovers."""
+        made = subprocess.run(self._createdb, capture_output=True, text=True, check=False)
+        return not made.returncode or "already exists" in made.stderr
 
     def _run(self, command: list[str]) -> None:
         done = subprocess.run([*self._as_user, *command], capture_output=True, text=True, check=False, cwd=self.folder)

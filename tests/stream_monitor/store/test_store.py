@@ -7,22 +7,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from sqlalchemy import text
 
 from stream_monitor.cli import main
 from stream_monitor.kafka.client import CommittingConsumer, Partition, Producer
 from stream_monitor.kafka.settings import KafkaSettings
 from stream_monitor.store.database import Database
+from stream_monitor.store.errors import UnavailableError
 from stream_monitor.store.journal import Journal, Moved
 from stream_monitor.store.positions import Stored
 from stream_monitor.store.schema import events, plays, rejects, statuses
 from stream_monitor.store.settings import StoreSettings
 from stream_monitor.store.versions import upgrade
+from tests.stack.postgres import Postgres
+from tests.stack.server import free_ports
 from tests.stream_monitor.store.test_journal import rows
 from tests.stream_monitor.store.told import Event, a_day, lines, play, record
 
@@ -45,7 +52,7 @@ def topic_of(config: Path) -> str:
 
 @pytest.fixture
 def service(config_file: Path, url: str) -> Path:
-    """Topics made, a database of each kind, small batches."""
+    """Topics made, a database, small batches."""
     configure(config_file, url)
     assert main(["topics", "create", "--config", str(config_file)]) == 0
     return config_file
@@ -68,10 +75,10 @@ class Stores:
         self._config = config
         self._running: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *options: str) -> subprocess.Popen[bytes]:
-        """One more, in the log's plain form."""
+    def start(self, *options: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """One more."""
         command = [sys.executable, "-m", "stream_monitor", "store", "--config", str(self._config), *options]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=dict(os.environ))
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, **(environment or {})})
         self._running.append(process)
         return process
 
@@ -134,6 +141,7 @@ def undisturbed(told: Sequence[Event], path: Path) -> list[list[dict[str, Any]]]
         return content(database)
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_store_that_is_killed_loses_and_doubles_nothing(
     service: Path, settings: KafkaSettings, stores: Stores, opened: Database, tmp_path: Path
 ) -> None:
@@ -159,3 +167,110 @@ def test_a_store_that_is_killed_loses_and_doubles_nothing(
     stores.finish(again)
     assert content(opened) == undisturbed([*told, *last], tmp_path / "oracle2.db")
     assert rows(opened, rejects) == []
+
+
+def ready(port: int) -> str:
+    """The words of /readyz; nothing while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError:
+        return ""
+
+
+def test_two_stores_outlast_a_database_that_goes_away(
+    config_file: Path, settings: KafkaSettings, stores: Stores, postgres: Postgres, postgres_url: str, tmp_path: Path
+) -> None:
+    """It is not there at the start, and killed in the middle: they say so, wait, and store all of it, poison aside."""
+    configure(config_file, postgres_url)
+    topic, told = topic_of(config_file), a_day(streams=6, plays=20)
+    assert main(["topics", "create", "--config", str(config_file)]) == 0
+    send(settings, topic, told[:200])
+    (port,) = free_ports(1)
+    postgres.stop()
+    first = stores.start(environment={"STREAM_MONITOR__TELEMETRY__PORT": str(port)})
+    until(lambda: "connection refused" in ready(port).lower(), "nothing was said of the database")
+    second = stores.start()
+    postgres.start()
+    with Database(StoreSettings(url=postgres_url)) as database:
+        upgrade(database)
+        until(lambda: len(rows(database, events)) == 200 and ready(port) == "ready\n", "it is not ready")
+        postgres.server.stop(signal.SIGKILL)
+        send(settings, topic, [b"poison", *told[200:]])
+        until(lambda: ready(port) not in ("", "ready\n"), "nothing was said of the database")
+        postgres.start()
+        until(lambda: looked(lambda: len(rows(database, events))) == len(told), "not all were stored")
+        until(lambda: len(rows(database, rejects)) == 1, "poison was not put aside")
+        assert content(database) == undisturbed(told, tmp_path / "oracle.db")
+        assert [(row["code"], row["value"]) for row in rows(database, rejects)] == [("not_json", b"poison")]
+    logs = stores.finish(first), stores.finish(second)
+    assert all("nothing can be stored now" in log for log in logs)
+
+
+def looked(look: Callable[[], int]) -> int:
+    """What is seen; nothing while the database is away."""
+    try:
+        return look()
+    except UnavailableError:
+        return 0
+
+
+def test_a_topic_that_was_cut_or_made_anew_is_told(
+    config_file: Path, settings: KafkaSettings, stores: Stores, tmp_path: Path
+) -> None:
+    """What is gone is counted in the log, what is new is stored, nothing is skipped silently."""
+    url = f"sqlite:///{tmp_path / 'plays.db'}"
+    configure(config_file, url)
+    topic = topic_of(config_file)
+    assert main(["topics", "create", "--config", str(config_file)]) == 0
+    admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    place = TopicPartition(topic, 0)
+    with Database(StoreSettings(url=url)) as database:
+        upgrade(database)
+
+        def stored(told: Sequence[Event]) -> str:
+            """The log of a store that runs until all of these are there."""
+            store = stores.start()
+            until(lambda: len(rows(database, events)) == len(told), "not all were stored")
+            return stores.finish(store)
+
+        def to_partition_0(told: Sequence[Event]) -> None:
+            with KafkaProducer(bootstrap_servers=settings.bootstrap_servers) as producer:
+                for event in told:
+                    producer.send(topic, lines([event]).encode(), partition=0)
+
+        told = [play(n) for n in range(10)]
+        to_partition_0(told[:4])
+        assert "made anew" not in stored(told[:4])
+        to_partition_0(told[4:])
+        admin.delete_records({place: 7})
+        log = stored(told[:4] + told[7:])
+        assert "events are gone that were not stored" in log and "begins=7" in log and "stored=4" in log
+        admin.delete_topics([topic])
+        until(lambda: topic not in admin.list_topics(), "it is still there")
+        assert main(["topics", "create", "--config", str(config_file)]) == 0
+        to_partition_0(told[4:7])
+        assert "the topic was made anew: it is read from its begin" in stored(told)
+        admin.close()
+
+
+def test_what_cannot_work_ends_at_once(
+    config_file: Path, stores: Stores, opened: Database, tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and what to do: a topic that is missing, a schema of the future, a file that is not there."""
+    configure(config_file, url)
+    config = str(config_file)
+    assert main(["store", "--config", config]) == 2
+    assert "is missing: `stream-monitor topics create` makes it" in capsys.readouterr().err
+    assert main(["topics", "create", "--config", config]) == 0
+    with opened.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    store = stores.start()
+    told = store.communicate(timeout=DEADLINE_S)[1].decode()
+    assert store.returncode == 2 and "a newer stream-monitor" in told and "Traceback" not in told
+    configure(config_file, url, password_file=str(tmp_path / "absent"))
+    assert main(["store", "--config", config]) == 2
+    assert "store.password_file" in capsys.readouterr().err
