@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 Labelled = Callable[[str], None]
 """Called at places where a process may end in the worst way; tests end it there."""
 
+HeadersOf = Callable[[Event], Sequence[tuple[str, bytes]]]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StateRecord:
@@ -44,6 +46,7 @@ class Outbox:
         topics: TopicSettings,
         settings: ServiceSettings,
         at: Labelled = lambda _: None,
+        headers: HeadersOf = lambda _: (),
     ) -> None:
         """Prepares.
 
@@ -52,11 +55,13 @@ class Outbox:
             topics: Names.
             settings: How long a transaction may take.
             at: See `Labelled`.
+            headers: Of an event's record; they are no part of the event.
         """
         self._producer = producer
         self._topics = topics
         self._settings = settings
         self._at = at
+        self._headers = headers
 
     def commit(
         self,
@@ -76,7 +81,8 @@ class Outbox:
         with watched(self._settings.watchdog_s):
             self._producer.begin()
             for event in events:
-                self._producer.send(self._topics.events, event["data"]["stream_id"].encode(), _json(event))
+                key = event["data"]["stream_id"].encode()
+                self._producer.send(self._topics.events, key, _json(event), self._headers(event))
             self._at("after send")
             for state in states:
                 self._producer.send(self._topics.state, state.key, state.value, partition=state.partition)

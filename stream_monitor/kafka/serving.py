@@ -10,21 +10,24 @@ from encoder.model import Encoder
 from index.catalogue import Catalogue
 from index.errors import UnknownTrack
 from stream_monitor.assembly import assemble
-from stream_monitor.clock import SystemClock
+from stream_monitor.clock import Clock, SystemClock
 from stream_monitor.config import Config
 from stream_monitor.kafka.catalogue.opening import opened_catalogue
-from stream_monitor.kafka.client import Admin, Consumer, LogReader, TransactionalProducer
+from stream_monitor.kafka.client import Admin, LogReader, TransactionalProducer
 from stream_monitor.kafka.errors import PartitionsError, TopicError
-from stream_monitor.kafka.outbox import Labelled, Outbox
+from stream_monitor.kafka.observation import Observation
+from stream_monitor.kafka.observed import ObservedConsumer, ObservedEncoder, ObservedOutbox, ObservedPipeline
+from stream_monitor.kafka.outbox import Labelled
 from stream_monitor.kafka.sandbox import Sandbox
 from stream_monitor.kafka.stream_state import Restored, decode, encode
 from stream_monitor.kafka.topics import check
 from stream_monitor.kafka.worker import Worker, audio_topics
 from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import LaneState
-from stream_monitor.pipeline import Pipeline
 from stream_monitor.publisher import Publisher
 from stream_monitor.sink import Event
+from stream_monitor.telemetry import Heartbeat, Probes, new_registry
+from stream_monitor.telemetry.worker_metrics import WorkerMetrics
 
 
 class CatalogueSnapshots:
@@ -93,6 +96,21 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
         TopicError, PartitionsError: A topic is missing, or not as it has to be.
         FencedError, BrokerError, StateError: See `Worker.run`.
     """
+    clock, registry = SystemClock(), new_registry()
+    heart = Heartbeat(clock, config.telemetry.stalled_s)
+    observation = Observation(WorkerMetrics(registry), heart, clock)
+    with Probes(config.telemetry, observation.unready, alive=heart.complaints, registry=registry):
+        _serve(config, catalogue_path, stopping, at, clock, observation)
+
+
+def _serve(
+    config: Config,
+    catalogue_path: Path,
+    stopping: Callable[[], bool],
+    at: Labelled,
+    clock: Clock,
+    observation: Observation,
+) -> None:
     with Admin(config.kafka) as admin:
         wrong = [finding for finding in check(admin, config.topics) if not finding.good]
     if wrong:
@@ -105,29 +123,40 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
         precision=config.encoder.precision,
         deterministic=config.deterministic,
     )
-    clock, told = SystemClock(), Told()
+    told = Told()
     service, name = config.service, f"{config.kafka.group_id}-{config.kafka.instance}"
     with ExitStack() as stack:
         dimensions = encoder.cohort_CD.shape[1]
         opened = stack.enter_context(
             opened_catalogue(
-                config, catalogue_path, stopping, encoder=encoder.fingerprint, dimensions=dimensions, clock=clock
+                config,
+                catalogue_path,
+                stopping,
+                encoder=encoder.fingerprint,
+                dimensions=dimensions,
+                clock=clock,
+                waiting=observation.looks_in,
             )
         )
         if opened is None:
             return
+        observation.looks_in(opened.ready, opened.unusable)
         catalogue = opened.catalogue
         assembly = assemble(encoder, catalogue, config)
         len(catalogue.index)  # made when it is first asked for: now, and not when the first audio waits
         producer = stack.enter_context(TransactionalProducer(config.kafka, name, transaction_s=service.transaction_s))
         reader = stack.enter_context(LogReader(config.kafka))
-        consumer = stack.enter_context(Consumer(config.kafka, audio_topics(config.topics), session_s=service.session_s))
-        pipeline = stack.enter_context(Pipeline(encoder, assembly.repertoire, config.pipeline))
+        consumer = stack.enter_context(
+            ObservedConsumer(observation, config.kafka, audio_topics(config.topics), session_s=service.session_s)
+        )
+        seen = ObservedEncoder(encoder, observation.embedded)
+        pipeline = stack.enter_context(ObservedPipeline(observation, seen, assembly.repertoire, config.pipeline))
         sandbox = stack.enter_context(Sandbox(service.sandbox))
+        observation.listens_with(config.pipeline.batcher.size, lambda: (catalogue.version, len(catalogue)))
         Worker(
             consumer,
             sandbox,
-            Outbox(producer, topics=config.topics, settings=service, at=at),
+            ObservedOutbox(observation, clock, producer, topics=config.topics, settings=service, at=at),
             reader,
             pipeline,
             PublishedEvents(Publisher(told, versions=assembly.versions, clock=clock), told),

@@ -2,6 +2,7 @@
 
 from stream_monitor.telemetry.heartbeat import Heartbeat
 from stream_monitor.telemetry.probes import Probes
+from stream_monitor.telemetry.registry import new_registry
 from stream_monitor.telemetry.settings import TelemetrySettings
 
-__all__ = ["Heartbeat", "Probes", "TelemetrySettings"]
+__all__ = ["Heartbeat", "Probes", "TelemetrySettings", "new_registry"]

@@ -82,5 +82,9 @@ class WorkerMetrics:
         self.catalogue_version = gauge(
             "catalogue_version_info", "Always 1; the label is the version of the catalogue in use.", "version"
         )
+        self.catalogue_unusable = gauge(
+            "catalogue_unusable",
+            "Records and tracks of the catalogue that cannot be used, or for which memory is wanting.",
+        )
         self.catalogue_changes = counter("catalogue_changes", "Changes of the catalogue that were taken over.")
         self.turned = gauge("loop_turned_timestamp_seconds", "Unix time of the last turn of the worker's loop.")

@@ -145,6 +145,14 @@ class Following:
             reasons += [f"offset {each.offset}: {each.code}: {each.message}" for each in mark.troubles[:TOLD]]
         return reasons
 
+    def unusable(self) -> int:
+        """Records and tracks that cannot be used. Any thread may ask."""
+        try:
+            mark = read_mark(self._folder)
+        except CatalogueError:  # `ready` tells
+            return 0
+        return 0 if mark is None else mark.unusable
+
     def _behind(self, mark: Mark) -> list[str]:
         if (mark.topic, mark.identity, mark.encoder) != (self._partition.topic, self._identity, self._encoder):
             return [f"{self._folder} is a copy of {mark.topic} ({mark.identity}) for encoder {mark.encoder}"]

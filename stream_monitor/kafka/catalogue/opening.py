@@ -31,10 +31,21 @@ class OpenedCatalogue:
             reasons.append(f"{left_out} tracks are left out: they need more than catalogue.memory_mb allows")
         return reasons
 
+    def unusable(self) -> int:
+        """Records and tracks that cannot be used, or are left out. Any thread may ask."""
+        return len(self.catalogue.left_out) + (self.following.unusable() if self.following is not None else 0)
+
 
 @contextmanager
 def opened_catalogue(
-    config: Config, folder: Path, stopping: Callable[[], bool], *, encoder: str, dimensions: int, clock: Clock
+    config: Config,
+    folder: Path,
+    stopping: Callable[[], bool],
+    *,
+    encoder: str,
+    dimensions: int,
+    clock: Clock,
+    waiting: Callable[[Callable[[], Sequence[str]]], None] = lambda unready: None,
 ) -> Iterator[OpenedCatalogue | None]:
     """Opens a worker's catalogue; None where `stopping` came before it could be opened.
 
@@ -45,6 +56,7 @@ def opened_catalogue(
         encoder: Fingerprint of the encoder.
         dimensions: Of an embedding.
         clock: Time.
+        waiting: Given what says why, before a wait begins.
 
     Raises:
         SettingsError: It needs too much memory, or the folder cannot be a copy.
@@ -66,6 +78,7 @@ def opened_catalogue(
                 clock=clock,
             )
             stack.enter_context(following)
+            waiting(following.ready)
             if not following.wait(stopping):
                 yield None
                 return

@@ -86,6 +86,18 @@ class Consumer:
         offset: int = self._ask(lambda: self._client.beginning_offsets([place_of(partition)]))[place_of(partition)]
         return offset
 
+    def known_ends(self) -> dict[Partition, int]:
+        """The next offset of each of our partitions as the last answer of its broker told it; nothing is asked."""
+        found = {}
+        for place in self._client.assignment():
+            try:
+                end = self._client.highwater(place)
+            except (KafkaError, KeyError):  # taken from us by another thread in this moment
+                continue
+            if end is not None:
+                found[Partition(topic=place.topic, number=place.partition)] = end
+        return found
+
     def seek(self, partition: Partition, offset: int) -> None:
         """The next record of a partition is this one."""
         self._ask(lambda: self._client.seek(place_of(partition), offset))

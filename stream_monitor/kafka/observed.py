@@ -1,0 +1,162 @@
+"""What a worker works with, telling an `Observation` what passes through: consumer, outbox, pipeline, encoder.
+
+Each does what its base does and nothing else to the data. They know nothing of metrics.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from encoder.grid import CHUNK_FRAMES
+from stream_monitor.clock import Clock
+from stream_monitor.collaborators import EmbeddingsLike, EncoderLike, Float32Array
+from stream_monitor.kafka.client import Consumer, Membership, Partition, Received
+from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.observation import Observation
+from stream_monitor.kafka.outbox import Outbox, StateRecord
+from stream_monitor.kafka.partition import Position
+from stream_monitor.lane import Outcome
+from stream_monitor.pipeline import Pipeline
+from stream_monitor.segments import Segment
+from stream_monitor.sink import Event
+
+
+class ObservedConsumer(Consumer):
+    """Tells what is polled, once the worker has seen that it is still its own, and which partitions it gets."""
+
+    def __init__(self, observation: Observation, *arguments: Any, **options: Any) -> None:
+        """As its base.
+
+        Args:
+            observation: What is told.
+            *arguments: Of the base.
+            **options: Of the base.
+        """
+        super().__init__(*arguments, **options)
+        self._observation = observation
+        self._polled: list[Received] = []
+        self._known: Membership | None = None
+
+    def poll(self, wait_s: float, at_most: int = 500) -> list[Received]:
+        """The next records, each partition's in order."""
+        self._observation.turned()
+        self._observation.lag(self.known_ends())
+        self._polled = super().poll(wait_s, at_most)
+        return self._polled
+
+    def membership(self) -> Membership:
+        """Who we are and what is ours now."""
+        membership = super().membership()
+        if membership == self._known:
+            self._observation.polled(self._polled)
+        else:
+            self._observation.joined(membership)
+        self._polled, self._known = [], membership
+        return membership
+
+    def begins(self, partition: Partition) -> int:
+        """The first offset that is still there."""
+        first = super().begins(partition)
+        self._observation.found(partition, first)
+        return first
+
+    def committed(self, partition: Partition) -> tuple[int, str] | None:
+        """The group's offset of a partition with its metadata; None where there is none."""
+        found = super().committed(partition)
+        if found is not None:
+            self._observation.found(partition, int(json.loads(found[1])["frontier"]))
+        return found
+
+
+class ObservedOutbox(Outbox):
+    """Tells what was committed, and what was not."""
+
+    def __init__(self, observation: Observation, clock: Clock, *arguments: Any, **options: Any) -> None:
+        """As its base.
+
+        Args:
+            observation: What is told.
+            clock: Time.
+            *arguments: Of the base.
+            **options: Of the base.
+        """
+        super().__init__(*arguments, headers=observation.headers, **options)
+        self._observation = observation
+        self._clock = clock
+
+    def commit(
+        self,
+        *,
+        events: Sequence[Event],
+        states: Sequence[StateRecord],
+        poison: Sequence[tuple[Received, PoisonError]],
+        positions: Mapping[Partition, Position],
+        membership: Membership,
+    ) -> None:
+        """Says all of it, or nothing."""
+        begun_s = self._clock.monotonic_s()
+        try:
+            super().commit(events=events, states=states, poison=poison, positions=positions, membership=membership)
+        except Exception:
+            self._observation.aborted()
+            raise
+        self._observation.committed(events, poison, positions, self._clock.monotonic_s() - begun_s)
+
+
+class ObservedPipeline(Pipeline):
+    """Tells what was heard, and which streams are followed."""
+
+    def __init__(self, observation: Observation, *arguments: Any, **options: Any) -> None:
+        """As its base.
+
+        Args:
+            observation: What is told.
+            *arguments: Of the base.
+            **options: Of the base.
+        """
+        super().__init__(*arguments, **options)
+        self._observation = observation
+
+    def push(self, segments: Iterable[Segment], *, now_s: float = float("inf")) -> list[Outcome]:
+        """Takes segments and returns what was heard."""
+        outcomes = super().push(segments, now_s=now_s)
+        self._observation.heard(outcomes)
+        return outcomes
+
+    def flush(self) -> list[Outcome]:
+        """Runs what waits for a fuller batch."""
+        outcomes = super().flush()
+        self._observation.following(self.streams)
+        return outcomes
+
+
+class ObservedEncoder:
+    """Tells how many chunks go through together."""
+
+    def __init__(self, encoder: EncoderLike, embedded: Callable[[int], None]) -> None:
+        """As the encoder.
+
+        Args:
+            encoder: What does the work.
+            embedded: Told the number of chunks.
+        """
+        self._encoder = encoder
+        self._embedded = embedded
+        self.fingerprint = encoder.fingerprint
+        self.cohort_CD = encoder.cohort_CD
+        self.calibration = encoder.calibration
+
+    def block_window(self, block: int) -> tuple[int, int]:
+        """Which samples a block's frames look at."""
+        return self._encoder.block_window(block)
+
+    def frames(self, wave_BS: Float32Array) -> Float32Array:
+        """Frames of blocks of audio."""
+        return self._encoder.frames(wave_BS)
+
+    def embed(self, chunks: Sequence[Float32Array], *, longest: int = CHUNK_FRAMES) -> EmbeddingsLike:
+        """Embeddings of chunks."""
+        self._embedded(len(chunks))
+        return self._encoder.embed(chunks, longest=longest)
