@@ -229,16 +229,19 @@ class Keeper:
             self._consumer.pause(self._consumer.membership().partitions)
             try:
                 self._consumer.poll(min(POLL_S, left_s), 1)
+                self._measure(away=True)
             except PositionError:
                 continue  # a new assignment: its positions are in the database
 
-    def _measure(self) -> None:
+    def _measure(self, *, away: bool = False) -> None:
+        """What waits: behind what was read, or while the database is away behind what was stored."""
         if self._clock.monotonic_s() < self._lag_due_s:
             return
         self._lag_due_s = self._clock.monotonic_s() + LAG_S
         waiting = 0
-        for partition in self._positions:
-            lag = max(0, self._consumer.ends(partition) - self._consumer.position(partition))
+        for partition in self._consumer.membership().partitions & self._positions.keys():
+            next_offset = self._positions[partition].next_offset if away else self._consumer.position(partition)
+            lag = max(0, self._consumer.ends(partition) - next_offset)
             self._metrics.lag_records.labels(str(partition.number)).set(lag)
             waiting += lag
         age_s = self._clock.utc_now().timestamp() - self._newest_ms / 1e3
