@@ -86,6 +86,10 @@ class Intake:
         """Records that wait."""
         return sum(len(queue.waiting) for queue in self._queues.values())
 
+    def waiting(self, topic: str) -> int:
+        """Records of a topic that wait. Any thread may ask."""
+        return sum(len(queue.waiting) for partition, queue in list(self._queues.items()) if partition.topic == topic)
+
     def clear(self) -> None:
         """Forgets what waits: it will be read again, here or elsewhere."""
         for queue in self._queues.values():

@@ -79,7 +79,16 @@ class Observation:
         self._metrics.batch_size.set(batch)
         self._catalogue = catalogue
 
+    def queues(self, waiting: Mapping[str, Callable[[], int]]) -> None:
+        """For each kind of stream, how many records wait for the pipeline; asked when a scrape comes."""
+        for kind, count in waiting.items():
+            self._metrics.queued.labels(kind).set_function(count)
+
     # What the consumer tells.
+
+    def paused(self, partitions: int) -> None:
+        """So many partitions are not read for now."""
+        self._metrics.paused.set(partitions)
 
     def turned(self) -> None:
         """The loop comes round: what was taken over is restored by now."""

@@ -6,7 +6,7 @@ Each does what its base does and nothing else to the data. They know nothing of 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from encoder.grid import CHUNK_FRAMES
@@ -38,6 +38,19 @@ class ObservedConsumer(Consumer):
         self._observation = observation
         self._polled: list[Received] = []
         self._known: Membership | None = None
+        self._paused: set[Partition] = set()
+
+    def pause(self, partitions: Collection[Partition]) -> None:
+        """Reads nothing of these until `resume`."""
+        super().pause(partitions)
+        self._paused |= set(partitions)
+        self._observation.paused(len(self._paused))
+
+    def resume(self, partitions: Collection[Partition]) -> None:
+        """Reads on."""
+        super().resume(partitions)
+        self._paused -= set(partitions)
+        self._observation.paused(len(self._paused))
 
     def poll(self, wait_s: float, at_most: int = 500) -> list[Received]:
         """The next records, each partition's in order."""
@@ -52,6 +65,7 @@ class ObservedConsumer(Consumer):
         if membership == self._known:
             self._observation.polled(self._polled)
         else:
+            self._paused.clear()  # an assignment forgets them
             self._observation.joined(membership)
         self._polled, self._known = [], membership
         return membership

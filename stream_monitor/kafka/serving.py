@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from encoder.model import Encoder
@@ -15,9 +16,11 @@ from stream_monitor.config import Config
 from stream_monitor.kafka.catalogue.opening import opened_catalogue
 from stream_monitor.kafka.client import Admin, LogReader, TransactionalProducer
 from stream_monitor.kafka.errors import PartitionsError, TopicError
+from stream_monitor.kafka.intake import Intake
 from stream_monitor.kafka.observation import Observation
 from stream_monitor.kafka.observed import ObservedConsumer, ObservedEncoder, ObservedOutbox, ObservedPipeline
 from stream_monitor.kafka.outbox import Labelled
+from stream_monitor.kafka.records import KINDS
 from stream_monitor.kafka.sandbox import Sandbox
 from stream_monitor.kafka.stream_state import Restored, decode, encode
 from stream_monitor.kafka.topics import check
@@ -153,9 +156,11 @@ def _serve(
         pipeline = stack.enter_context(ObservedPipeline(observation, seen, assembly.repertoire, config.pipeline))
         sandbox = stack.enter_context(Sandbox(service.sandbox))
         observation.listens_with(config.pipeline.batcher.size, lambda: (catalogue.version, len(catalogue)))
+        intake = Intake(sandbox, records=service.queue_records, megabytes=service.queue_mb)
+        observation.queues({kind: partial(intake.waiting, config.topics.audio(kind)) for kind in KINDS})
         Worker(
             consumer,
-            sandbox,
+            intake,
             ObservedOutbox(observation, clock, producer, topics=config.topics, settings=service, at=at),
             reader,
             pipeline,

@@ -24,7 +24,7 @@ from stream_monitor.kafka.client import Consumer, LogReader, Membership, Partiti
 from stream_monitor.kafka.committed import Committed, Snapshots
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.holdings import Holdings, Name, name_of
-from stream_monitor.kafka.intake import Decodes, Intake, Taken
+from stream_monitor.kafka.intake import Intake, Taken
 from stream_monitor.kafka.outbox import Outbox, StateRecord
 from stream_monitor.kafka.records import KINDS, AudioRecord
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings
@@ -71,7 +71,7 @@ class Worker:
     def __init__(
         self,
         consumer: Consumer,
-        sandbox: Decodes,
+        intake: Intake,
         outbox: Outbox,
         reader: LogReader,
         pipeline: Pipeline,
@@ -90,7 +90,7 @@ class Worker:
 
         Args:
             consumer: Of both audio topics.
-            sandbox: Decodes what comes.
+            intake: Holds and decodes what was polled.
             outbox: Everything that goes out.
             reader: For the state topic.
             pipeline: Without streams.
@@ -105,7 +105,7 @@ class Worker:
             refresh_s: How often; 0 is never.
         """
         self._consumer = consumer
-        self._intake = Intake(sandbox, records=settings.queue_records, megabytes=settings.queue_mb)
+        self._intake = intake
         self._paused: frozenset[Partition] = frozenset()
         self._outbox = outbox
         self._committed = Committed(consumer, reader, snapshots, topics)

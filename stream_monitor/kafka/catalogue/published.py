@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stream_monitor.kafka.catalogue.track_record import described, parse, parse_key
 from stream_monitor.kafka.client import Admin, Received, Tail
-from stream_monitor.kafka.errors import PoisonError, TopicError
+from stream_monitor.kafka.errors import BrokerError, PoisonError, TopicError
 from stream_monitor.kafka.settings import KafkaSettings
 
 POLL_S = 0.5
 POLL_RECORDS = 64
+STALLED_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,11 +102,17 @@ def read_published(tail: Tail, tell: Callable[[int, int], None] = lambda done, t
         tell: Told offsets read and to read.
 
     Raises:
-        BrokerError: The brokers refuse.
+        BrokerError: The brokers refuse, or nothing comes for a minute.
     """
     published, first, end = PublishedTracks(), tail.position(), tail.ends()
-    while (at := tail.position()) < end:
+    at, moved_s = first, time.monotonic()
+    while at < end:
         tell(at - first, end - first)
         for record in tail.poll(POLL_S, POLL_RECORDS):
             published.take(record)
+        before, at = at, tail.position()
+        if at > before:
+            moved_s = time.monotonic()
+        elif time.monotonic() - moved_s > STALLED_S:
+            raise BrokerError(f"the topic could not be read on from offset {at} for {STALLED_S:g} s: is Kafka there?")
     return published

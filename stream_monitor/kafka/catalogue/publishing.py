@@ -17,6 +17,7 @@ from stream_monitor.kafka.catalogue.published import PublishedTracks, read_publi
 from stream_monitor.kafka.catalogue.track_record import describe, encode, key_of
 from stream_monitor.kafka.client import Partition, Tail, TransactionalProducer
 from stream_monitor.kafka.settings import KafkaSettings, MiB, TopicSettings
+from stream_monitor.kafka.watchdog import watched
 
 TRANSACTION_BYTES: Final = 8 * MiB
 TRANSACTION_RECORDS: Final = 1000
@@ -112,10 +113,11 @@ def publish(
         found = plan(view, published, replace=replace)
         done, total = 0, len(found.put) + len(found.remove) + len(found.foreign)
         for records, tracks in _transactions(view, published, found):
-            producer.begin()
-            for key, value in records:
-                producer.send(topics.catalog, key, value, partition=0)
-            producer.commit()
+            with watched(2 * TRANSACTION_S):
+                producer.begin()
+                for key, value in records:
+                    producer.send(topics.catalog, key, value, partition=0)
+                producer.commit()
             done += tracks
             tell("publishing", done, total)
     return found

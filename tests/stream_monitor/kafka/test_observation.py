@@ -194,6 +194,23 @@ def test_the_catalogue_in_use_is_told_by_one_version() -> None:
     assert (watched("catalogue_tracks"), watched("catalogue_changes_total"), watched("batch_size")) == (4, 1, 32)
 
 
+def test_queues_pauses_and_the_catalogue_are_asked_when_a_scrape_comes() -> None:
+    """Their figures are those of that moment; a catalogue that is late makes a restored worker not ready."""
+    watched = Watched()
+    waiting, reasons = [1, 2], ["the catalogue is late"]
+    watched.observation.queues({"upload": lambda: len(waiting)})
+    watched.observation.looks_in(lambda: reasons, lambda: len(reasons))
+    watched.observation.paused(2)
+    watched.take_over(0)
+    assert watched.observation.unready() == ("the catalogue is late",)
+    assert watched("queued_records", kind="upload") == watched("partitions_paused") == 2
+    assert watched("catalogue_unusable") == 1
+    waiting.clear()
+    reasons.clear()
+    assert watched.observation.unready() == ()
+    assert watched("queued_records", kind="upload") == watched("catalogue_unusable") == 0
+
+
 def test_time_is_told_in_utc() -> None:
     """The last turn of the loop is a Unix time."""
     watched = Watched()

@@ -131,6 +131,7 @@ def test_a_worker_is_looked_after(kafka: Kafka, config_file: Path, tmp_path: Pat
     assert value("transactions_total outcome=committed") >= 1
     assert value("batch_chunks_count") >= 1
     assert value("catalogue_tracks") == 1
+    assert value("catalogue_unusable") == value("queued_records kind=upload") == value("partitions_paused") == 0
     lags = {name: lag for name, lag in metrics.items() if "frontier_lag_records" in name}
     assert len(lags) == 6 and set(lags.values()) == {0}
     with LogReader(settings) as reader:
