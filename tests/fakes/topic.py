@@ -16,6 +16,8 @@ class FakeTopic:
         self.records: list[Received] = []
         self.read: list[int] = []
         """Offsets that were handed out."""
+        self.most = 1_000
+        """Records of one poll, whatever is asked for."""
         self._end = 0
         self._at = 0
 
@@ -45,6 +47,7 @@ class FakeTopic:
         return self._at
 
     def poll(self, wait_s: float, at_most: int) -> list[Received]:
+        at_most = min(at_most, self.most)
         found = [record for record in self.records if record.offset >= self._at][:at_most]
         self._at = found[-1].offset + 1 if len(found) == at_most else self._end
         self.read += [record.offset for record in found]

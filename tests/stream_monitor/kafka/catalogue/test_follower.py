@@ -134,6 +134,21 @@ def test_a_killed_follower_goes_on_where_the_mark_says(place: Place) -> None:
     assert place.held()[0] == version == place.source.version
 
 
+def test_a_follower_killed_within_a_track_reads_it_again(place: Place) -> None:
+    """Two of its three parts were read: the next one begins with the first part."""
+    place.add(recording(1))
+    place.follow()
+    place.add(long_recording(2))
+    place.topic.most = 1
+    with place.follower() as follower:
+        follower.step(0.0)
+        follower.step(0.0)
+        assert (follower.mark.offset, follower.mark.whole, follower.mark.tracks) == (1, True, 1)
+    place.topic.most = 1_000
+    assert place.follow().unusable == 0
+    assert place.held()[0] == place.source.version
+
+
 def test_a_copy_that_slept_too_long_is_read_anew(place: Place) -> None:
     """The tombstone is gone from the log, and the track from the copy; what is equal is kept in place."""
     place.add(recording(1), recording(2))
