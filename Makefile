@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-.PHONY: help setup demo test check format bench stack stack-down clean
+.PHONY: help setup demo test check format bench chaos stack stack-down clean
 
 help:  ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ format: setup  ## let ruff put the code in order
 
 bench: setup  ## benchmarks into benchmarks/results/
 	@$(PY) -m stream_monitor bench
+
+chaos: setup  ## the long failure tests: results into benchmarks/results/, their table into docs/reliability.md
+	@OMP_NUM_THREADS=1 $(PY) -m tests.chaos
 
 stack: setup  ## Kafka, Mosquitto and PostgreSQL on the loopback, data under .stack/
 	@$(PY) -m tests.stack up

@@ -73,7 +73,7 @@ class Chunker:
         if state.ended:
             state.counts.late += len(segment.samples_S)
             return []
-        state.next_seq = segment.seq + 1
+        state.next_seq = max(state.next_seq, segment.seq + 1)
         requests = self._take(segment) if len(segment.samples_S) else []
         return requests + self.finish() if segment.last else requests
 

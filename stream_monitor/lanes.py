@@ -83,6 +83,7 @@ class Lanes:
         lane = self._open(stream)
         if before is None:
             return lane, []
+        self.stand(before)
         offset = max(before.chunker.state.next_sample, epoch_samples(before.stream, stream))
         break_s = (offset - before.chunker.state.next_sample) / SAMPLE_RATE
         keeps = break_s <= self._reconnect_s
@@ -96,6 +97,7 @@ class Lanes:
         """No more audio comes: asks for the last blocks. Repeating it changes nothing."""
         if lane.ending is not None:
             return []
+        self.stand(lane)
         lane.ending = ending
         if self._going.get(lane.name) is lane:
             del self._going[lane.name]
@@ -123,6 +125,14 @@ class Lanes:
         lane.account.restore(state.account)
         lane.awaited = state.place
         return lane
+
+    def stand(self, lane: Lane) -> None:
+        """A restored lane has heard again what there is of its audio: it goes on from its place. Others stay."""
+        place, lane.awaited = lane.awaited, None
+        if place is not None and not lane.chunker.stand_at(place):
+            log.warning(
+                "audio before the snapshot is gone", stream=lane.stream.stream_id, next_sample=place.next_sample
+            )
 
     def drop(self, stream: StreamKey) -> None:
         """Lets a stream go without a word: another process follows it from here on."""

@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import BINS, BLOCK_FRAMES
@@ -37,8 +36,6 @@ from stream_monitor.lanes import Lanes
 from stream_monitor.matcher import Matcher, MatcherConfig, NamedChunk
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.team import Team
-
-log = structlog.get_logger(__name__)
 
 Turn = tuple[Ready, NamedChunk | None]
 """What is ready of a stream, and what its neighbours named; None at the stream's end."""
@@ -165,6 +162,13 @@ class Pipeline:
         self._lanes.restore(state)
         self._matcher.restore(state.stream, state.matcher)
 
+    def caught_up(self, stream: StreamKey) -> None:
+        """What comes of a restored stream from here on is new. Without it that begins with the first segment that the
+        snapshot did not have; one that comes late, from before that, would be taken for one that is heard again."""
+        lane = self._lanes.lane(stream)
+        if lane is not None:
+            self._lanes.stand(lane)
+
     def drop(self, stream: StreamKey) -> None:
         """Lets a stream go without an event: another process follows it from here on. Right after `flush`."""
         self._lanes.drop(stream)
@@ -221,11 +225,7 @@ class Pipeline:
                 for chunk in lane.chunker.accept(request.block, frames_FT):
                     lane.memory.remember(chunk)
             return True
-        lane.awaited = None
-        if not lane.chunker.stand_at(place):
-            log.warning(
-                "audio before the snapshot is gone", stream=segment.stream.stream_id, next_sample=place.next_sample
-            )
+        self._lanes.stand(lane)
         return False
 
     def _transform(self, requests: Sequence[BlockRequest]) -> Frames:

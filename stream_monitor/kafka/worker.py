@@ -222,6 +222,7 @@ class Worker:
         if not again:
             self._end_idle(record, name_of(stream))
             self._unsaid.records += 1
+            self._pipeline.caught_up(stream)
         self._unsaid.outcomes += self._pipeline.push([taken.segment], now_s=self._clock.monotonic_s())
         if not self._pipeline.follows(stream):
             self._held.passed(record)

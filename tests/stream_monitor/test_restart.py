@@ -88,6 +88,7 @@ def followed_on(
                 for earlier in stream[:place]:
                     if earlier.end_sample > first:
                         assert worker.push([earlier]) == []
+                worker.caught_up(STREAM)
         heard += worker.push([segment])
         heard += worker.flush()
         state = worker.snapshot(STREAM)
@@ -110,6 +111,41 @@ def test_a_restart_anywhere_changes_nothing(encoder: FakeEncoder, catalogue: Cat
     """Any few restarts."""
     stream = segments()
     assert followed_on(encoder, catalogue, stream, sorted(stops)) == followed_on(encoder, catalogue, stream, [])
+
+
+def test_a_segment_that_comes_too_late_after_a_restart_is_counted_once(
+    encoder: FakeEncoder, catalogue: Catalogue
+) -> None:
+    """Its number is below the snapshot's, and still nobody has heard it: it is late, as without the restart."""
+    stream = segments()
+    stream[10], stream[11] = stream[11], stream[10]
+    undisturbed = followed_on(encoder, catalogue, stream, [])
+    assert undisturbed[-1].counts.late > 0
+    assert followed_on(encoder, catalogue, stream, range(len(stream))) == undisturbed
+
+
+@pytest.mark.parametrize("heard_again", [True, False])
+def test_a_restored_stream_that_ends_before_new_audio_ends_as_it_stood(
+    encoder: FakeEncoder, catalogue: Catalogue, heard_again: bool
+) -> None:
+    """It became idle, or came back with a higher epoch: places and counts are those of the snapshot."""
+    stream = segments()[:16]
+    stream[10], stream[11] = stream[11], stream[10]
+    first = pipeline(encoder, catalogue)
+    for segment in stream:
+        first.push([segment])
+    first.flush()
+    state = first.snapshot(STREAM)
+    assert state is not None
+    second = pipeline(encoder, catalogue)
+    second.restore(state)
+    for segment in stream if heard_again else ():
+        second.push([segment])
+    (undisturbed,) = first.finish([STREAM], state="idle", reason="silence")[-1:]
+    (ended,) = second.finish([STREAM], state="idle", reason="silence")[-1:]
+    assert ended.counts == undisturbed.counts
+    if heard_again:
+        assert ended == undisturbed
 
 
 def open_play(encoder: FakeEncoder, catalogue: Catalogue) -> bytes:

@@ -1,0 +1,215 @@
+"""One case's laboratory: topics of its own, the world's records in them, workers as processes, and the events that came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kafka import KafkaConsumer, TopicPartition
+
+from stream_monitor.kafka.client import Admin, LogReader, Partition, Producer, Received
+from stream_monitor.kafka.settings import KafkaSettings, TopicSettings, dead_letters
+from stream_monitor.kafka.topics import create
+from tests.chaos.world import Sendable, World
+
+IDLE_S = 5.0
+DEADLINE_S = 300.0
+Events = dict[str, dict[str, Any]]
+
+
+class CaseError(AssertionError):
+    """A case did not come out as it must."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Lab:
+    """Of one case."""
+
+    name: str
+    bootstrap: str
+    folder: Path
+    world: World
+    partitions: int = 6
+    replication: int = 1
+    service: dict[str, Any] = field(default_factory=dict)
+    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    exits: list[int] = field(default_factory=list)
+    """Exit codes of workers that ended by themselves or were killed."""
+    _supervised: threading.Event = field(default_factory=threading.Event)
+    _supervisors: list[threading.Thread] = field(default_factory=list)
+
+    @property
+    def config(self) -> Path:
+        """The workers' configuration."""
+        return self.folder / f"{self.name}.yaml"
+
+    @property
+    def topics(self) -> TopicSettings:
+        """This case's own."""
+        names = {key: f"{self.name}.{key}" for key in ("broadcast", "uploads", "events", "state", "catalog")}
+        copies = {"replication": self.replication, "min_in_sync": max(1, self.replication - 1)}
+        return TopicSettings.model_validate({**names, "partitions": self.partitions, **copies})
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """Where the brokers are, and the case's group."""
+        return KafkaSettings(bootstrap_servers=self.bootstrap, group_id=self.name)
+
+    def open(self) -> None:
+        """Writes the configuration, makes the topics."""
+        service = {"commit_s": 0.2, "poll_records": 20, "session_s": 6, "idle_s": IDLE_S, **self.service}
+        tree = {
+            "deterministic": True,
+            "catalog": str(self.world.catalogue),
+            "kafka": {"bootstrap_servers": self.bootstrap, "group_id": self.name},
+            "topics": self.topics.model_dump(mode="json"),
+            "service": service,
+            "monitor": {"catalog_refresh_s": 0.5},
+        }
+        self.config.write_text(yaml.safe_dump(tree), encoding="utf-8")
+        with Admin(self.kafka) as admin:
+            create(admin, self.topics)
+
+    def send(self, records: Sequence[Sendable]) -> None:
+        """In their order."""
+        with Producer(self.kafka) as producer:
+            for record in records:
+                producer.send(self.topics.audio(record.kind), record.key, record.value, record.headers)
+            producer.flush()
+
+    def send_world(self) -> None:
+        """Everything, with the silence between."""
+        self.send(self.world.first)
+        time.sleep(IDLE_S + 1.5)
+        self.send(self.world.later)
+
+    # Workers.
+
+    def start(self, name: str = "one", *, label: str = "never", times: int = 0, before: Sequence[str] = ()) -> None:
+        """A worker; `before` are words in front of its command, e.g. `faketime`."""
+        command = [*before, sys.executable, "-m", "tests.stream_monitor.kafka.crashing", str(self.config)]
+        command += [str(self.world.catalogue), label, str(times)]
+        with self.log(name).open("ab") as log:
+            self.workers[name] = subprocess.Popen(
+                command, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1", "WORKER": name}
+            )
+
+    def supervise(self, *names: str) -> None:
+        """Starts workers, and starts each again that ends, as a service manager would, until `finish`."""
+
+        def keep(name: str) -> None:
+            while not self._supervised.is_set():
+                if name not in self.workers or self.workers[name].poll() is not None:
+                    if name in self.workers:
+                        self.exits.append(self.workers[name].returncode)
+                    self.start(name)
+                self._supervised.wait(0.3)
+
+        for name in names:
+            thread = threading.Thread(target=keep, args=(name,), daemon=True)
+            thread.start()
+            self._supervisors.append(thread)
+
+    def signal(self, name: str, what: signal.Signals) -> None:
+        """Sends a signal to a worker that runs."""
+        if self.workers[name].poll() is None:
+            self.workers[name].send_signal(what)
+
+    def kill(self, name: str) -> None:
+        """kill -9, and waits."""
+        self.signal(name, signal.SIGKILL)
+        self.exits.append(self.workers[name].wait(30))
+
+    def log(self, name: str) -> Path:
+        """What a worker printed, over all its lives."""
+        return self.folder / f"{self.name}-{name}.log"
+
+    def finish(self) -> None:
+        """Ends all workers."""
+        self._supervised.set()
+        for thread in self._supervisors:
+            thread.join(10)
+        for process in self.workers.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(40)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait(10)
+
+    # What came out.
+
+    def records(self, topic: str, partitions: int) -> list[Received]:
+        """What is committed in a topic."""
+        with LogReader(self.kafka) as reader:
+            return [each for n in range(partitions) for each in reader.read(Partition(topic=topic, number=n))]
+
+    def events(self) -> Events:
+        """By id, without when and by what they were found; no id may be there twice."""
+        found: Events = {}
+        for record in self.records(self.topics.events, self.partitions):
+            event = json.loads(record.value or b"")
+            if event["id"] in found:
+                raise CaseError(f"event {event['id']} was told twice")
+            data = {key: value for key, value in event["data"].items() if key not in ("detected_at", "versions")}
+            found[event["id"]] = {**event, "time": None, "data": data}
+        return found
+
+    def dead_letters(self) -> list[Received]:
+        """Of both topics."""
+        names = (dead_letters(self.topics.broadcast), dead_letters(self.topics.uploads))
+        return [each for name in names for each in self.records(name, 1)]
+
+    def wait_for(self, oracle: Events) -> Events:
+        """The events, as soon as they are those of the undisturbed run.
+
+        Raises:
+            CaseError: They do not become so in time, or one is there twice.
+        """
+        deadline = time.monotonic() + DEADLINE_S
+        while (found := self.events()).keys() != oracle.keys():
+            if time.monotonic() > deadline:
+                missing, extra = oracle.keys() - found.keys(), found.keys() - oracle.keys()
+                raise CaseError(
+                    f"{len(missing)} events are missing and {len(extra)} are too many: {_some(found, extra)}"
+                )
+            time.sleep(1.0)
+        wrong = [key for key in oracle if found[key] != oracle[key]]
+        if wrong:
+            raise CaseError(f"{len(wrong)} events have other data: {found[wrong[0]]} and not {oracle[wrong[0]]}")
+        return found
+
+    def aborted(self) -> int:
+        """Records in the raw log of the events that no reader of committed ones sees."""
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            group_id=None,
+            isolation_level="read_uncommitted",
+            enable_auto_commit=False,
+        )
+        try:
+            places = [TopicPartition(self.topics.events, n) for n in range(self.partitions)]
+            consumer.assign(places)
+            consumer.seek_to_beginning(*places)
+            ends, raw = consumer.end_offsets(places), 0
+            while any(consumer.position(place) < ends[place] for place in places):
+                raw += sum(len(batch) for batch in consumer.poll(timeout_ms=500).values())
+        finally:
+            consumer.close(autocommit=False)
+        return raw - len(self.records(self.topics.events, self.partitions))
+
+
+def _some(found: Events, ids: set[str]) -> list[dict[str, Any]]:
+    return [found[each] for each in sorted(ids)[:2]]

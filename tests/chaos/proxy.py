@@ -1,0 +1,97 @@
+"""A TCP proxy that behaves as badly as it is told to: brokers advertise it, so clients never leave it again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from tests.stack.server import HOST, free_ports
+
+Mode = Literal["pass", "reset", "latency", "black hole", "half open"]
+PIECE = 1 << 16
+
+
+class Proxy:
+    """Listens on one port and passes on to another, in a thread of its own."""
+
+    def __init__(self, *, latency_s: float = 2.0) -> None:
+        """Listens nowhere before `start`.
+
+        Args:
+            latency_s: Of each direction in mode `latency`.
+        """
+        self.port = free_ports(1)[0]
+        self.mode: Mode = "pass"
+        self.bytes = dict.fromkeys(("pass", "latency", "swallowed"), 0)
+        """Passed on as they came, passed on late, and lost."""
+        self.resets = 0
+        self._latency_s = latency_s
+        self._target = 0
+        self._links: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def start(self, target: int) -> None:
+        """Passes on to this port from now on."""
+        self._target = target
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(asyncio.start_server(self._serve, HOST, self.port), self._loop).result(10)
+
+    def stop(self) -> None:
+        """Cuts every link."""
+        self._on_loop(self._cut)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def turn(self, mode: Mode) -> None:
+        """Behaves so from now on; `reset` also cuts every link that there is."""
+        self.mode = mode
+        if mode == "reset":
+            self._on_loop(self._cut)
+
+    def _on_loop(self, what: Callable[[], None]) -> None:
+        done = threading.Event()
+        self._loop.call_soon_threadsafe(lambda: (what(), done.set()))
+        done.wait(10)
+
+    def _cut(self) -> None:
+        for writer in self._links:
+            writer.transport.abort()
+            self.resets += 1
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.mode == "reset":
+            writer.transport.abort()
+            self.resets += 1
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection(HOST, self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        links = {writer, far_writer}
+        self._links |= links
+        try:
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer, back=True))
+        except OSError:
+            pass  # one side has gone: so does the other
+        finally:
+            self._links -= links
+            for each in links:
+                each.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False) -> None:
+        while piece := await reader.read(PIECE):
+            while self.mode == "black hole":
+                await asyncio.sleep(0.1)  # nothing is lost on a link that stands still: it comes later, or never
+            if self.mode == "half open" and back:
+                self.bytes["swallowed"] += len(piece)
+                continue
+            late = self.mode == "latency"
+            if late:
+                await asyncio.sleep(self._latency_s)
+            self.bytes["latency" if late else "pass"] += len(piece)
+            writer.write(piece)
+            await writer.drain()
