@@ -38,7 +38,7 @@ Case = Callable[[Rig, Lab, Events, Scale, random.Random], Proof]
 
 
 def labelled_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """A worker kills itself at each labelled point of a transaction, one after the other; a supervisor starts the next."""
+    """A worker kills itself at each labelled point of a transaction, one after the other; then one works to the end."""
     lab.send_world()
     for label in LABELS:
         lab.start("one", label=label, times=rng.randint(1, 2))
@@ -65,7 +65,7 @@ def random_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.R
 
 
 def zombie(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """A worker is stopped past its session in the middle of its work; another one takes over; it wakes up and is fenced out."""
+    """A worker is stopped past its session in the middle of its work; another takes over; it wakes up and is fenced."""
     lab.start("one")
     lab.start("two")
     lab.send_world()
@@ -114,7 +114,7 @@ def rebalance_storm(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rando
 
 
 def broker_killed(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """The broker gets SIGKILL, later SIGTERM, while transactions go on; it is started again, and so are workers that ended."""
+    """The broker gets SIGKILL, later SIGTERM, while transactions go on; it is started again, as are workers."""
     lab.send_world()
     lab.supervise("one", "two")
     for how in (signal.SIGKILL, signal.SIGTERM):
@@ -128,7 +128,7 @@ def broker_killed(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.
 
 
 def node_of_three_killed(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """Of three brokers one after the other is killed and comes back: leaders, coordinators and the controller among them."""
+    """Of three brokers each in turn is killed and comes back: leaders, coordinators and the controller among them."""
     lab.send_world()
     lab.supervise("one", "two")
     for node in rig.cluster.nodes:
@@ -164,7 +164,7 @@ def bad_link(mode: Mode, seconds: float | None = None) -> Case:
 
 
 def poison(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """Ten kinds of records that cannot be read lie between the others: each is one dead letter, and nothing else changes."""
+    """Eleven kinds of records that cannot be read lie between the others: each is one dead letter, all else the same."""
     good = next(record for record in lab.world.first if record.kind == "broadcast")
     headers = dict(good.headers)
     sound = good.value
@@ -205,7 +205,7 @@ def poison(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
 
 
 def log_begins_later(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """Audio is deleted that a worker still needed: said in the log, streams end with stretches without signal, no id twice."""
+    """Audio is deleted that a worker still needed: the log says so, statuses have stretches without signal."""
     lab.send(lab.world.first)
     lab.start("one")
     _until(lambda: len(lab.events()) > 0)
@@ -232,7 +232,7 @@ def log_begins_later(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
 
 
 def catalogue_changes(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """A track that nobody plays is enrolled and removed while a worker is killed and replays: no id twice, the same plays."""
+    """A track that nobody plays is enrolled and removed while a worker is killed and replays: the same events."""
     from tests.fakes.band import song
     from tests.stream_monitor.sound import write_audio
 

@@ -1,4 +1,4 @@
-"""One case's laboratory: topics of its own, the world's records in them, workers as processes, and the events that came out."""
+"""One case's laboratory: its topics with the world's records, workers as processes, and the events that came out."""
 
 from __future__ import annotations
 
@@ -182,9 +182,8 @@ class Lab:
         while (found := self.events()).keys() != oracle.keys():
             if time.monotonic() > deadline:
                 missing, extra = oracle.keys() - found.keys(), found.keys() - oracle.keys()
-                raise CaseError(
-                    f"{len(missing)} events are missing and {len(extra)} are too many: {_some(found, extra)}"
-                )
+                some = [found[each] for each in sorted(extra)[:2]]
+                raise CaseError(f"{len(missing)} events are missing and {len(extra)} are too many: {some}")
             time.sleep(1.0)
         wrong = [key for key in oracle if found[key] != oracle[key]]
         if wrong:
@@ -209,7 +208,3 @@ class Lab:
         finally:
             consumer.close(autocommit=False)
         return raw - len(self.records(self.topics.events, self.partitions))
-
-
-def _some(found: Events, ids: set[str]) -> list[dict[str, Any]]:
-    return [found[each] for each in sorted(ids)[:2]]

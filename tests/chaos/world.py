@@ -1,6 +1,6 @@
 """A seeded world: streams over both audio topics, with epochs, repeats, losses, disorder, and some that fall silent.
 
-All of it is decided and encoded once, so every case and the undisturbed run are sent the same records in the same order.
+All of it is decided and encoded once: every case and the undisturbed run are sent the same records in the same order.
 """
 
 from __future__ import annotations

@@ -1,0 +1,28 @@
+"""The short form of the failure tests: one small world, two cases; `make chaos` runs all of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.cases import SMALL
+from tests.chaos.running import run_cases
+from tests.chaos.world import make_world
+from tests.stack.kafka import jars
+from tests.stack.server import ServerError
+
+
+@pytest.mark.timeout(900)
+def test_workers_and_links_break_and_the_events_are_those_of_a_quiet_run(tmp_path: Path) -> None:
+    """A worker that sleeps past its session while another takes over, and a proxy that resets every link."""
+    try:
+        jars()
+    except ServerError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    world = make_world(tmp_path, streams=10, seed=3)
+    results = list(run_cases(["zombie", "links reset"], world, tmp_path, scale=SMALL, seed=3))
+    assert [result["case"] for result in results if not result["good"]] == [], results
