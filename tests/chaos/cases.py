@@ -164,7 +164,7 @@ def bad_link(mode: Mode, seconds: float | None = None) -> Case:
 
 
 def poison(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """Eleven kinds of records that cannot be read lie between the others: each is one dead letter, all else the same."""
+    """Eleven kinds of records that cannot be read lie between the others: each is a dead letter, all else the same."""
     good = next(record for record in lab.world.first if record.kind == "broadcast")
     headers = dict(good.headers)
     sound = good.value
