@@ -157,6 +157,9 @@ class Worker:
     # Taking over: everything as the last commit left it.
 
     def _take_over(self, membership: Membership) -> None:
+        self._refresh_due_s = self._clock.monotonic_s()
+        self._follow_catalogue()  # snapshots may name tracks that were enrolled a moment ago
+        self._pipeline.flush()  # what is on its way is nobody's any more, and must not meet the restored streams
         for stream in self._pipeline.streams:
             self._pipeline.drop(stream)
         self._intake.clear()

@@ -30,6 +30,7 @@ class Proxy:
         self._latency_s = latency_s
         self._target = 0
         self._links: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -37,13 +38,15 @@ class Proxy:
         """Passes on to this port from now on."""
         self._target = target
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(asyncio.start_server(self._serve, HOST, self.port), self._loop).result(10)
+        starting = asyncio.start_server(self._serve, HOST, self.port)
+        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(10)
 
     def stop(self) -> None:
         """Cuts every link."""
-        self._on_loop(self._cut)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
     def turn(self, mode: Mode) -> None:
         """Behaves so from now on; `reset` also cuts every link that there is."""
@@ -55,6 +58,16 @@ class Proxy:
         done = threading.Event()
         self._loop.call_soon_threadsafe(lambda: (what(), done.set()))
         done.wait(10)
+
+    async def _end(self) -> None:
+        """Takes no more links, and waits for the end of those that there are."""
+        if self._server is not None:
+            self._server.close()
+        self._cut()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     def _cut(self) -> None:
         for writer in self._links:
