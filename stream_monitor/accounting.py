@@ -1,20 +1,22 @@
 """Where a stream's time went: matched, unmatched, silence, no signal; so that 'no plays' differs from 'stream down'.
 
 One account per stream and epoch. It is told block levels, gaps and play changes, and gives a status for each stretch
-of stream time and at the end. Stream time only, never the wall clock. It knows nothing of audio or of how a play is
-found. Speech and unknown music are not told apart: both are 'unmatched'.
+of stream time and at the end and, where it is set to, its `conditions` as they happen. Stream time only, never the
+wall clock. It knows nothing of audio or of how a play is found. Speech and unknown music are not told apart:
+both are 'unmatched'.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import SAMPLE_RATE
+from stream_monitor.conditions import Condition, Conditions, ConditionState
 from stream_monitor.level import BlockLevel
 from stream_monitor.plays import PlayChange
 from stream_monitor.segments import StreamKey
@@ -35,6 +37,12 @@ class AccountingConfig(BaseModel):
     """Stream time after which a stream that goes on gets a status of its own; each second is in one status only."""
     settle_s: int = Field(default=120, ge=0, le=3600)
     """Stream time after the end of such a period when it is told: the plays in it are known by then."""
+    conditions: bool = False
+    """Whether online, dead air, clipping and gaps are told as they happen; `run` always tells them."""
+    dead_air_s: float = Field(default=30.0, ge=1.0, le=3600.0)
+    """Unbroken silence of this length is told as dead air."""
+    clipping_share: float = Field(default=0.01, ge=0.0, lt=1.0)
+    """Blocks of 10 s of whose samples a larger share is at full scale are told as clipping."""
 
 
 def epoch_samples(one: StreamKey, other: StreamKey) -> int:
@@ -77,6 +85,8 @@ class AccountState:
     """(epoch, track id, first chunk) to start, end and whether the play is still open."""
     epochs: dict[int, int] = field(default_factory=dict)
     """Earlier epochs that this one continues, and where on their clock sample 0 of this one is."""
+    conditions: ConditionState = field(default_factory=ConditionState)
+    """In snapshots only."""
 
 
 class StreamAccount:
@@ -88,16 +98,27 @@ class StreamAccount:
         self._silent_square = 10.0 ** (config.silence_dbfs / 10.0)
         self._every_samples = config.status_every_s * SAMPLE_RATE
         self._settle_samples = config.settle_s * SAMPLE_RATE
+        self._conditions: Conditions | None = None
+        if config.conditions:
+            self._conditions = Conditions(
+                silent_square=self._silent_square,
+                dead_air_samples=round(config.dead_air_s * SAMPLE_RATE),
+                clipping_share=config.clipping_share,
+            )
         self.state = AccountState()
 
     def joined(self, sample: int) -> None:
         """The stream's audio begins here; only the first call counts."""
         if self.state.start_sample is None:
             self.state.start_sample = sample
+            if self._conditions is not None:
+                self._conditions.joined(sample)
 
     def heard(self, level: BlockLevel) -> None:
         """A block was heard."""
         self.state.clipped_samples += level.clipped_samples
+        if self._conditions is not None:
+            self._conditions.heard(level)
         for start, end, mean_square in level.cells():
             if mean_square < self._silent_square:
                 _append(self.state.silent, (start, end))
@@ -105,6 +126,16 @@ class StreamAccount:
     def gap(self, start_sample: int, end_sample: int) -> None:
         """There was no signal in [start_sample, end_sample)."""
         _append(self.state.gaps, (start_sample, end_sample))
+        if self._conditions is not None:
+            self._conditions.missed(start_sample, end_sample)
+
+    def away(self, start_sample: int, end_sample: int) -> None:
+        """A gap that the next epoch ends; its `reconnected` status tells of it, no condition does."""
+        _append(self.state.gaps, (start_sample, end_sample))
+
+    def happened(self, to_sample: int | None = None) -> tuple[Condition, ...]:
+        """What happened up to a place of the stream and was not handed out yet; None: everything."""
+        return () if self._conditions is None else tuple(self._conditions.take(to_sample))
 
     def played(self, change: PlayChange) -> None:
         """A play opened, moved, ended or was taken back."""
@@ -150,11 +181,14 @@ class StreamAccount:
 
     def snapshot(self) -> AccountState:
         """A copy of everything that the account remembers."""
-        return copy.deepcopy(self.state)
+        conditions = ConditionState() if self._conditions is None else self._conditions.state
+        return copy.deepcopy(replace(self.state, conditions=conditions))
 
     def restore(self, state: AccountState) -> None:
         """Goes on from a snapshot."""
         self.state = copy.deepcopy(state)
+        if self._conditions is not None:
+            self._conditions.restore(state.conditions)
 
     def _settle(self, end: int, state: State, reason: str) -> StreamStatus:
         """Counts up to `end` and keeps what lies behind it."""

@@ -13,6 +13,7 @@ from stream_monitor.chunk import Chunk
 from stream_monitor.chunker import Chunker
 from stream_monitor.chunker_state import ChunkerCounts, ChunkerPlace
 from stream_monitor.collaborators import StreamMemory, TrackerLike
+from stream_monitor.conditions import Condition
 from stream_monitor.evidence import ChunkEvidence
 from stream_monitor.plays import TrackerStep
 from stream_monitor.segments import StreamKey
@@ -53,6 +54,7 @@ class Lane:
             considered=seen.considered,
             step=step,
             period=self.account.period(chunk.end_sample),
+            conditions=self.account.happened(chunk.end_sample),
         )
 
     def finish(self, *, too_short: bool) -> StreamEnd:
@@ -82,6 +84,7 @@ class Lane:
             step=step,
             status=status,
             counts=self.chunker.state.counts,
+            conditions=self.account.happened(),
         )
 
     def retract(self, track_key: int, reason: str) -> TrackRemoved | None:
@@ -131,6 +134,8 @@ class HeardChunk:
     """What was opened, kept, closed and rejected, with the reasons."""
     period: StreamStatus | None = None
     """The stream's status, where a period of it ended here."""
+    conditions: tuple[Condition, ...] = ()
+    """What happened to the stream since the chunk before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +149,8 @@ class StreamEnd:
     step: TrackerStep
     status: StreamStatus
     counts: ChunkerCounts = field(default_factory=ChunkerCounts)
+    conditions: tuple[Condition, ...] = ()
+    """What happened to the stream since its last chunk."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +162,7 @@ class TrackRemoved:
     """How far the stream has come."""
     step: TrackerStep
     period: None = None
+    conditions: tuple[()] = ()
 
 
 Outcome = HeardChunk | StreamEnd | TrackRemoved

@@ -90,7 +90,7 @@ class Lanes:
         ending = Ending(
             state="reconnected", reason=f"back after {break_s:.1f} s", successor=lane if keeps else None, offset=offset
         )
-        before.account.gap(before.chunker.state.next_sample, offset)
+        before.account.away(before.chunker.state.next_sample, offset)
         return lane, self.end(before, ending)
 
     def end(self, lane: Lane, ending: Ending) -> list[tuple[Lane, BlockRequest]]:

@@ -15,7 +15,7 @@ from stream_monitor.lane import Outcome, StreamEnd
 from stream_monitor.plays import PlayChange
 from stream_monitor.segments import StreamKey
 from stream_monitor.sink import EventSink
-from stream_monitor.status_event import status_event
+from stream_monitor.status_event import condition_event, status_event
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +57,14 @@ class Publisher:
     def _events(self, outcome: Outcome) -> Iterator[Mapping[str, Any]]:
         for change in outcome.step.changes:
             yield self._play(change)
+        for condition in outcome.conditions:
+            yield condition_event(
+                outcome.stream,
+                condition,
+                versions=self._versions,
+                detected_at=self._clock.utc_now(),
+                stream_start=self._stream_start(outcome.stream),
+            )
         status = outcome.status if isinstance(outcome, StreamEnd) else outcome.period
         if status is not None:
             yield status_event(

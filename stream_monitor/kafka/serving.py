@@ -127,6 +127,8 @@ def _serve(
         deterministic=config.deterministic,
     )
     told = Told()
+    accounting = config.pipeline.accounting.model_copy(update={"conditions": True})
+    steps = config.pipeline.model_copy(update={"accounting": accounting})
     service, name = config.service, f"{config.kafka.group_id}-{config.kafka.instance}"
     with ExitStack() as stack:
         dimensions = encoder.cohort_CD.shape[1]
@@ -153,7 +155,7 @@ def _serve(
             ObservedConsumer(observation, config.kafka, audio_topics(config.topics), session_s=service.session_s)
         )
         seen = ObservedEncoder(encoder, observation.embedded)
-        pipeline = stack.enter_context(ObservedPipeline(observation, seen, assembly.repertoire, config.pipeline))
+        pipeline = stack.enter_context(ObservedPipeline(observation, seen, assembly.repertoire, steps))
         sandbox = stack.enter_context(Sandbox(service.sandbox))
         observation.listens_with(config.pipeline.batcher.size, lambda: (catalogue.version, len(catalogue)))
         intake = Intake(sandbox, records=service.queue_records, megabytes=service.queue_mb)

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from stream_monitor.accounting import AccountState
 from stream_monitor.chunker_state import ChunkerPlace
+from stream_monitor.conditions import ConditionState
 from stream_monitor.errors import SettingsError
 from stream_monitor.evidence import EmbeddedChunk
 from stream_monitor.lane_state import LaneState
@@ -30,6 +31,7 @@ FORMAT: Final = 1
 _STREAM = TypeAdapter(StreamKey)
 _PLACE = TypeAdapter(ChunkerPlace)
 _TRACKER = TypeAdapter(TrackerState)
+_CONDITIONS = TypeAdapter(ConditionState)
 _PLAYS = TypeAdapter(list[tuple[tuple[int, str, int], tuple[int, int, bool]]])
 
 
@@ -72,6 +74,7 @@ def encode(state: LaneState, track_id: Callable[[int], str | None], encoder: str
             "gaps": account.gaps,
             "plays": list(account.plays.items()),
             "epochs": list(account.epochs.items()),
+            "conditions": _CONDITIONS.dump_python(account.conditions, mode="json"),
         },
         "recent": [_chunk_document(chunk) for chunk in state.matcher.recent],
         "tracks": [[key, name] for key, name in names.items() if name is not None],
@@ -116,6 +119,8 @@ def decode(value: bytes, track_key: Callable[[str], int | None], encoder: str) -
                 gaps=[(start, end) for start, end in account["gaps"]],
                 plays=dict(_PLAYS.validate_python(account["plays"])),
                 epochs={int(epoch): int(place) for epoch, place in account["epochs"]},
+                # Snapshots of earlier versions have none.
+                conditions=_CONDITIONS.validate_python(account.get("conditions", {})),
             ),
             matcher=MatcherState(recent=tuple(_chunk(stream, each) for each in document["recent"])),
         )

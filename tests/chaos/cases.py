@@ -227,7 +227,7 @@ def log_begins_later(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
     _until(lambda: sum(e["data"].get("state") in ("ended", "idle") for e in lab.events().values()) >= ended)
     told = "audio is gone that was still needed: a gap" in lab.log("one").read_text()
     silent = sum(
-        e["data"]["seconds"]["no_signal"] > 0 for e in lab.events().values() if e["type"] == "stream.status.v1"
+        e["data"]["seconds"].get("no_signal", 0.0) > 0 for e in lab.events().values() if e["type"] == "stream.status.v1"
     )
     if not told or not silent:
         raise CaseError(f"a silent jump: said in the log {told}, statuses with a gap {silent}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from encoder.grid import SAMPLE_RATE
 from index.catalogue import Catalogue
+from stream_monitor.accounting import AccountingConfig
 from stream_monitor.kafka.stream_state import StateError, decode, encode
 from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import needed_from
@@ -56,7 +58,8 @@ def pipeline(encoder: FakeEncoder, catalogue: Catalogue) -> Pipeline:
     """A worker's, as `deterministic` makes it."""
     verifier = VerifierConfig(memory_s=MEMORY_S, incremental=False)
     plays = CatalogueRepertoire(catalogue, calibration={}, floor=0.0, config=RepertoireConfig(verifier=verifier))
-    return Pipeline(encoder, plays, PipelineConfig())
+    accounting = AccountingConfig(conditions=True, dead_air_s=4.0)
+    return Pipeline(encoder, plays, PipelineConfig(accounting=accounting))
 
 
 def segments() -> list[Segment]:
@@ -97,11 +100,13 @@ def followed_on(
 
 
 def test_a_stream_goes_on_as_if_nothing_had_happened(encoder: FakeEncoder, catalogue: Catalogue) -> None:
-    """A restart before every single segment changes no outcome: plays, confidences, account, counts."""
+    """A restart before every single segment changes no outcome: plays, confidences, account, conditions, counts."""
     stream = segments()
     undisturbed = followed_on(encoder, catalogue, stream, [])
     told = [change for outcome in undisturbed for change in outcome.step.changes]
     assert {change.track.track_id for change in told if change.status == "final"} == {"song1", "song2"}
+    happened = [condition.state for outcome in undisturbed for condition in outcome.conditions]
+    assert happened == ["online", "gap", "dead_air"]
     assert followed_on(encoder, catalogue, stream, range(len(stream))) == undisturbed
 
 
@@ -167,6 +172,16 @@ def test_the_play_of_a_track_that_is_gone_can_be_taken_back(encoder: FakeEncoder
     assert restored.gone
     taken_back = [change for key in restored.gone for each in worker.remove_track(key) for change in each.step.changes]
     assert [(change.status, change.track.track_id) for change in taken_back] == [("retracted", "song1")]
+
+
+def test_a_snapshot_without_conditions_is_read(encoder: FakeEncoder, catalogue: Catalogue) -> None:
+    """Earlier versions wrote none: the stream goes on, and is not told to be online once more."""
+    document = json.loads(open_play(encoder, catalogue))
+    del document["account"]["conditions"]
+    worker = pipeline(encoder, catalogue)
+    worker.restore(decode(json.dumps(document).encode(), key_in(catalogue), "fake").state)
+    (end,) = worker.finish()
+    assert end.conditions == ()
 
 
 def test_keys_may_differ_between_workers(encoder: FakeEncoder, catalogue: Catalogue) -> None:

@@ -105,7 +105,9 @@ def test_a_worker_is_looked_after(kafka: Kafka, config_file: Path, tmp_path: Pat
 
         def told() -> dict[str, float] | None:
             metrics = _metrics(url)
-            return metrics if metrics.get("stream_monitor_worker_events_total type=stream.status.v1") else None
+            # On the air, a gap, the end.
+            statuses = metrics.get("stream_monitor_worker_events_total type=stream.status.v1", 0)
+            return metrics if statuses >= 3 else None
 
         metrics = _wait(told, worker)
     finally:
