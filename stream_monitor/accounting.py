@@ -9,7 +9,6 @@ both are 'unmatched'.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -17,11 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import SAMPLE_RATE
 from stream_monitor.conditions import Condition, Conditions, ConditionState
+from stream_monitor.intervals import Interval, append, common, total, union, without
 from stream_monitor.level import BlockLevel
 from stream_monitor.plays import PlayChange
 from stream_monitor.segments import StreamKey
-
-Interval = tuple[int, int]
 
 State = Literal["running", "ended", "interrupted", "failed", "reconnected", "idle"]
 
@@ -121,17 +119,17 @@ class StreamAccount:
             self._conditions.heard(level)
         for start, end, mean_square in level.cells():
             if mean_square < self._silent_square:
-                _append(self.state.silent, (start, end))
+                append(self.state.silent, (start, end))
 
     def gap(self, start_sample: int, end_sample: int) -> None:
         """There was no signal in [start_sample, end_sample)."""
-        _append(self.state.gaps, (start_sample, end_sample))
+        append(self.state.gaps, (start_sample, end_sample))
         if self._conditions is not None:
             self._conditions.missed(start_sample, end_sample)
 
     def away(self, start_sample: int, end_sample: int) -> None:
         """A gap that the next epoch ends; its `reconnected` status tells of it, no condition does."""
-        _append(self.state.gaps, (start_sample, end_sample))
+        append(self.state.gaps, (start_sample, end_sample))
 
     def happened(self, to_sample: int | None = None) -> tuple[Condition, ...]:
         """What happened up to a place of the stream and was not handed out yet; None: everything."""
@@ -195,20 +193,20 @@ class StreamAccount:
         own = self.state
         start = end if own.start_sample is None else min(own.start_sample, end)
         whole = [(start, end)]
-        gaps = _common(_union(own.gaps), whole)
-        matched = _common(_union((s, e) for s, e, _ in own.plays.values()), _without(whole, gaps))
-        silent = _without(_common(_union(own.silent), _without(whole, gaps)), matched)
-        rest = end - start - _total(gaps) - _total(matched) - _total(silent)
+        gaps = common(union(own.gaps), whole)
+        matched = common(union((s, e) for s, e, _ in own.plays.values()), without(whole, gaps))
+        silent = without(common(union(own.silent), without(whole, gaps)), matched)
+        rest = end - start - total(gaps) - total(matched) - total(silent)
         status = StreamStatus(
             stream=self.stream,
             state=state,
             reason=reason,
             start_sample=start,
             end_sample=end,
-            matched_samples=_total(matched),
+            matched_samples=total(matched),
             unmatched_samples=rest,
-            silence_samples=_total(silent),
-            no_signal_samples=_total(gaps),
+            silence_samples=total(silent),
+            no_signal_samples=total(gaps),
             clipped_samples=own.clipped_samples,
         )
         self.state = AccountState(
@@ -219,54 +217,3 @@ class StreamAccount:
             epochs=own.epochs,
         )
         return status
-
-
-def _append(intervals: list[Interval], new: Interval) -> None:
-    """Adds an interval at the end of a list, joined with the last one where they touch."""
-    if intervals and intervals[-1][1] >= new[0] >= intervals[-1][0]:
-        intervals[-1] = (intervals[-1][0], max(intervals[-1][1], new[1]))
-    else:
-        intervals.append(new)
-
-
-def _union(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same samples as disjoint intervals in order."""
-    joined: list[Interval] = []
-    for each in sorted(intervals):
-        if each[1] > each[0]:
-            _append(joined, each)
-    return joined
-
-
-def _common(one: list[Interval], other: list[Interval]) -> list[Interval]:
-    """Samples that are in both of two lists of disjoint intervals in order."""
-    found: list[Interval] = []
-    i = j = 0
-    while i < len(one) and j < len(other):
-        start, end = max(one[i][0], other[j][0]), min(one[i][1], other[j][1])
-        if start < end:
-            found.append((start, end))
-        if one[i][1] < other[j][1]:
-            i += 1
-        else:
-            j += 1
-    return found
-
-
-def _without(one: list[Interval], other: list[Interval]) -> list[Interval]:
-    """Samples of `one` that are not in `other`, both disjoint and in order."""
-    left: list[Interval] = []
-    for start, end in one:
-        for hole_start, hole_end in other:
-            if hole_end <= start or hole_start >= end:
-                continue
-            if hole_start > start:
-                left.append((start, hole_start))
-            start = hole_end
-        if start < end:
-            left.append((start, end))
-    return left
-
-
-def _total(intervals: list[Interval]) -> int:
-    return sum(end - start for start, end in intervals)

@@ -26,6 +26,7 @@ from stream_monitor.reconnect import ReconnectPolicy
 from stream_monitor.repertoire import RepertoireConfig
 from stream_monitor.store.settings import StoreSettings
 from stream_monitor.telemetry.settings import TelemetrySettings
+from stream_monitor.verdict_policy import VerdictSettings
 
 ENVIRONMENT_PREFIX = "STREAM_MONITOR__"
 
@@ -71,6 +72,7 @@ class Config(BaseModel):
     topics: TopicSettings = TopicSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     service: ServiceSettings = ServiceSettings()
+    verdicts: VerdictSettings = VerdictSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     store: StoreSettings = StoreSettings()
 
@@ -78,7 +80,7 @@ class Config(BaseModel):
     def version(self) -> str:
         """Names what can change an event: a hash of everything but paths, threads, sizes of queues and time-outs."""
         decisive = self.model_dump_json(
-            include={"deterministic", "index", "pipeline", "plays"}, exclude={"pipeline": {"workers"}}
+            include={"deterministic", "index", "pipeline", "plays", "verdicts"}, exclude={"pipeline": {"workers"}}
         )
         return hashlib.sha256(decisive.encode()).hexdigest()[:12]
 

@@ -36,12 +36,18 @@ class Versions:
 
 def play_id(change: PlayChange) -> UUID:
     """The play's id, the same in all its revisions."""
-    return uuid5(EVENT_NAMESPACE, _play_name(change))
+    return play_uuid(change.stream, change.track.track_id, change.first_chunk)
+
+
+def play_uuid(opened: StreamKey, track_id: str, first_chunk: int) -> UUID:
+    """The id of a play by what it opened with: the stream in its epoch, the track, the chunk."""
+    return uuid5(EVENT_NAMESPACE, _play_name(opened, track_id, first_chunk))
 
 
 def event_id(change: PlayChange) -> UUID:
     """The revision's id."""
-    return uuid5(EVENT_NAMESPACE, f"{_play_name(change)}|{change.revision}")
+    name = _play_name(change.stream, change.track.track_id, change.first_chunk)
+    return uuid5(EVENT_NAMESPACE, f"{name}|{change.revision}")
 
 
 def source(stream: StreamKey) -> str:
@@ -125,6 +131,12 @@ def status_schema() -> dict[str, Any]:
 
 
 @cache
+def verdict_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a whole verdict event; the caller does not change it."""
+    return _document("verdict.v1.json")
+
+
+@cache
 def asyncapi() -> dict[str, Any]:
     """AsyncAPI 3 document of the events; the caller does not change it."""
     return _document("asyncapi.json")
@@ -141,9 +153,8 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _play_name(change: PlayChange) -> str:
-    stream = change.stream
-    parts = (PLAY_TYPE, stream.kind, stream.stream_id, stream.epoch, change.track.track_id, change.first_chunk)
+def _play_name(opened: StreamKey, track_id: str, first_chunk: int) -> str:
+    parts = (PLAY_TYPE, opened.kind, opened.stream_id, opened.epoch, track_id, first_chunk)
     return "|".join(str(part) for part in parts)
 
 

@@ -6,6 +6,7 @@ in `lanes`. It knows nothing of other streams.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from stream_monitor.accounting import State, StreamAccount, StreamStatus
@@ -15,8 +16,10 @@ from stream_monitor.chunker_state import ChunkerCounts, ChunkerPlace
 from stream_monitor.collaborators import StreamMemory, TrackerLike
 from stream_monitor.conditions import Condition
 from stream_monitor.evidence import ChunkEvidence
-from stream_monitor.plays import TrackerStep
+from stream_monitor.plays import PlayChange, TrackerStep
 from stream_monitor.segments import StreamKey
+from stream_monitor.upload import Upload
+from stream_monitor.verdict import Verdict
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,6 +31,8 @@ class Lane:
     memory: StreamMemory
     tracker: TrackerLike
     account: StreamAccount
+    upload: Upload | None = None
+    """Where a verdict is asked for."""
     ending: Ending | None = None
     """How the lane ends, once that is known."""
     awaited: ChunkerPlace | None = None
@@ -41,8 +46,8 @@ class Lane:
     def follow(self, chunk: Chunk, seen: ChunkEvidence) -> HeardChunk:
         """Takes the next chunk's evidence: what it does to the plays, and what the account says."""
         step = self.tracker.update(seen)
-        for change in step.changes:
-            self.account.played(change)
+        self._note(step.changes)
+        verdict = None if self.upload is None else self.upload.heard(chunk.start_sample, chunk.end_sample)
         return HeardChunk(
             stream=self.stream,
             index=chunk.index,
@@ -55,6 +60,7 @@ class Lane:
             step=step,
             period=self.account.period(chunk.end_sample),
             conditions=self.account.happened(chunk.end_sample),
+            verdict=verdict,
         )
 
     def finish(self, *, too_short: bool) -> StreamEnd:
@@ -68,8 +74,7 @@ class Lane:
             step = self.tracker.finish(end_sample, reason=ending.reason)
         else:
             self.hand_over(ending.successor, ending.offset)
-        for change in step.changes:
-            self.account.played(change)
+        self._note(step.changes)
         reason = f"{ending.reason}; under 6 s of unbroken audio" if too_short else ending.reason
         status = self.account.close(
             max(end_sample, ending.offset),
@@ -85,13 +90,13 @@ class Lane:
             status=status,
             counts=self.chunker.state.counts,
             conditions=self.account.happened(),
+            verdict=None if self.upload is None else self.upload.finish(ending.state, too_short=too_short),
         )
 
     def retract(self, track_key: int, reason: str) -> TrackRemoved | None:
         """Takes back the open plays of a track that is gone; None where there is none."""
         step = self.tracker.remove_track(track_key, reason=reason)
-        for change in step.changes:
-            self.account.played(change)
+        self._note(step.changes)
         end_sample = self.chunker.state.next_sample
         return TrackRemoved(stream=self.stream, end_sample=end_sample, step=step) if step.changes else None
 
@@ -101,6 +106,15 @@ class Lane:
         self.memory.continue_as(successor.stream, offset_samples)
         successor.account.continues(self.account, offset_samples)
         successor.tracker, successor.memory = self.tracker, self.memory
+        if successor.upload is not None:
+            successor.upload.state.continued = True
+
+    def _note(self, changes: Iterable[PlayChange]) -> None:
+        for change in changes:
+            self.account.played(change)
+            if self.upload is not None:
+                # A play keeps the clock of the epoch in which it opened.
+                self.upload.played(change, self.account.state.epochs.get(change.stream.epoch, 0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,6 +150,8 @@ class HeardChunk:
     """The stream's status, where a period of it ended here."""
     conditions: tuple[Condition, ...] = ()
     """What happened to the stream since the chunk before."""
+    verdict: Verdict | None = None
+    """What has become certain of an upload."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,6 +167,7 @@ class StreamEnd:
     counts: ChunkerCounts = field(default_factory=ChunkerCounts)
     conditions: tuple[Condition, ...] = ()
     """What happened to the stream since its last chunk."""
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +180,7 @@ class TrackRemoved:
     step: TrackerStep
     period: None = None
     conditions: tuple[()] = ()
+    verdict: None = None
 
 
 Outcome = HeardChunk | StreamEnd | TrackRemoved

@@ -15,6 +15,7 @@ from stream_monitor.chunker_state import ChunkerPlace
 from stream_monitor.matcher import MatcherState
 from stream_monitor.segments import StreamKey
 from stream_monitor.tracker_state import TrackerState
+from stream_monitor.verdict import UploadState
 
 SPARE_BLOCKS: Final = 4
 """Blocks that are heard before the oldest that counts: what lies at a beginning is made of less than the rest."""
@@ -29,6 +30,8 @@ class LaneState:
     tracker: TrackerState
     account: AccountState
     matcher: MatcherState
+    upload: UploadState | None = None
+    """None for broadcasts, and where no verdicts are asked for."""
 
 
 def needed_from(next_sample: int, memory_s: float, support_samples: int) -> int:

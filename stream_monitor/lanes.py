@@ -16,6 +16,8 @@ from stream_monitor.collaborators import Repertoire
 from stream_monitor.lane import Ending, Lane
 from stream_monitor.lane_state import LaneState
 from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.upload import Upload, unknown_before
+from stream_monitor.verdict_policy import VerdictSettings
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +33,7 @@ class Lanes:
         chunker: ChunkerConfig,
         accounting: AccountingConfig,
         reconnect_s: float,
+        verdicts: VerdictSettings | None = None,
     ) -> None:
         """Starts without streams.
 
@@ -40,6 +43,7 @@ class Lanes:
             chunker: Of every lane.
             accounting: Of every lane.
             reconnect_s: A stream that comes back within this time continues its open plays.
+            verdicts: By which rules uploads are judged; None gives no verdicts.
         """
         self.late_samples = 0
         """Samples of epochs that had been left for a later one: dropped."""
@@ -48,6 +52,7 @@ class Lanes:
         self._chunker = chunker
         self._accounting = accounting
         self._reconnect_s = reconnect_s
+        self._verdicts = verdicts
         self._going: dict[tuple[str, str], Lane] = {}
         """The present epoch of each stream that goes on."""
         self._followed: dict[StreamKey, Lane] = {}
@@ -111,6 +116,10 @@ class Lanes:
         lane = self._going.get((stream.kind, stream.stream_id))
         return lane if lane is not None and lane.stream == stream else None
 
+    def named(self, name: tuple[str, str]) -> Lane | None:
+        """The lane of a stream that goes on, in whatever epoch."""
+        return self._going.get(name)
+
     def restore(self, state: LaneState) -> Lane:
         """Opens the lane of a stream that another process followed before.
 
@@ -124,6 +133,8 @@ class Lanes:
         lane.tracker.restore(state.tracker)
         lane.account.restore(state.account)
         lane.awaited = state.place
+        if lane.upload is not None:
+            lane.upload.restore(state.upload or unknown_before(state.place.next_sample))
         return lane
 
     def stand(self, lane: Lane) -> None:
@@ -133,6 +144,8 @@ class Lanes:
             log.warning(
                 "audio before the snapshot is gone", stream=lane.stream.stream_id, next_sample=place.next_sample
             )
+            if lane.upload is not None:
+                lane.upload.lost(place.regular_end or place.joined_sample or 0, place.next_sample)
 
     def drop(self, stream: StreamKey) -> None:
         """Lets a stream go without a word: another process follows it from here on."""
@@ -159,7 +172,13 @@ class Lanes:
             memory=memory,
             tracker=self._repertoire.tracker(stream, memory),
             account=StreamAccount(stream, self._accounting),
+            upload=self._upload(stream),
         )
         self._going[lane.name] = lane
         self._followed[stream] = lane
         return lane
+
+    def _upload(self, stream: StreamKey) -> Upload | None:
+        if self._verdicts is None or stream.kind != "upload":
+            return None
+        return Upload(stream, self._verdicts, silence_dbfs=self._accounting.silence_dbfs)

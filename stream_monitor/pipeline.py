@@ -36,6 +36,7 @@ from stream_monitor.lanes import Lanes
 from stream_monitor.matcher import Matcher, MatcherConfig, NamedChunk
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.team import Team
+from stream_monitor.verdict_policy import VerdictSettings
 
 Turn = tuple[Ready, NamedChunk | None]
 """What is ready of a stream, and what its neighbours named; None at the stream's end."""
@@ -60,13 +61,21 @@ class PipelineConfig(BaseModel):
 class Pipeline:
     """Every stream, from its segments to its plays."""
 
-    def __init__(self, encoder: EncoderLike, repertoire: Repertoire, config: PipelineConfig | None = None) -> None:
+    def __init__(
+        self,
+        encoder: EncoderLike,
+        repertoire: Repertoire,
+        config: PipelineConfig | None = None,
+        *,
+        verdicts: VerdictSettings | None = None,
+    ) -> None:
         """Starts without streams.
 
         Args:
             encoder: audio to embeddings.
             repertoire: the catalogue's index, and what follows a stream through its tracks.
             config: settings of the steps.
+            verdicts: by which rules uploads are judged; None gives no verdicts.
         """
         self.config = config or PipelineConfig()
         self._encoder = encoder
@@ -81,6 +90,7 @@ class Pipeline:
             chunker=self.config.chunker,
             accounting=self.config.accounting,
             reconnect_s=self.config.reconnect_s,
+            verdicts=verdicts,
         )
 
     def __enter__(self) -> Self:
@@ -150,6 +160,7 @@ class Pipeline:
             tracker=lane.tracker.snapshot(),
             account=lane.account.snapshot(),
             matcher=self._matcher.snapshot(stream),
+            upload=None if lane.upload is None else lane.upload.snapshot(),
         )
 
     def restore(self, state: LaneState) -> None:
@@ -173,6 +184,14 @@ class Pipeline:
         """Lets a stream go without an event: another process follows it from here on. Right after `flush`."""
         self._lanes.drop(stream)
         self._matcher.forget(stream)
+
+    def came_odd(self, stream_id: str) -> StreamKey | None:
+        """An upload's record came that could not be read and did not say where it belongs; None for no open upload."""
+        lane = self._lanes.named(("upload", stream_id))
+        if lane is None or lane.upload is None:
+            return None
+        lane.upload.came_odd()
+        return lane.stream
 
     def finish(
         self, streams: Iterable[StreamKey] | None = None, *, state: State = "ended", reason: str = "end of stream"
@@ -208,6 +227,10 @@ class Pipeline:
         lane, requests = self._lanes.of(segment)
         if lane is None or (lane.awaited is not None and self._refill(lane, lane.awaited, segment)):
             return requests
+        if lane.upload is not None:
+            lane.upload.came(segment)
+        if segment.unreadable_samples and not segment.last:
+            return requests
         requests += [(lane, request) for request in lane.chunker.push(segment)]
         if lane.chunker.state.joined_sample is not None:
             lane.account.joined(lane.chunker.state.joined_sample)
@@ -219,7 +242,7 @@ class Pipeline:
 
     def _refill(self, lane: Lane, place: ChunkerPlace, segment: Segment) -> bool:
         """Audio of a restored lane from before its place: heard again, without a word; false for what comes after."""
-        if segment.seq < place.next_seq:
+        if segment.seq < place.next_seq and not segment.unreadable_samples:
             for request in lane.chunker.push(replace(segment, last=False)):
                 frames_FT = self._transform([request])[0]
                 for chunk in lane.chunker.accept(request.block, frames_FT):
@@ -238,6 +261,8 @@ class Pipeline:
         """Step 3: frames go back to their streams; two neighbouring blocks are a chunk. Streams that end say so."""
         for (lane, request), frames_FT in zip(blocks, frames_BFT, strict=True):
             lane.account.heard(request.level)
+            if lane.upload is not None:
+                lane.upload.measured(request.level)
             for chunk in lane.chunker.accept(request.block, frames_FT):
                 yield Ready(lane=lane, chunk=chunk)
             if lane.chunker.drained:

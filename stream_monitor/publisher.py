@@ -16,6 +16,8 @@ from stream_monitor.plays import PlayChange
 from stream_monitor.segments import StreamKey
 from stream_monitor.sink import EventSink
 from stream_monitor.status_event import condition_event, status_event
+from stream_monitor.verdict import Verdict
+from stream_monitor.verdict_event import verdict_event
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,8 @@ class Publisher:
                 detected_at=self._clock.utc_now(),
                 stream_start=self._stream_start(outcome.stream),
             )
+        if outcome.verdict is not None:
+            yield self._verdict(outcome.verdict)
         status = outcome.status if isinstance(outcome, StreamEnd) else outcome.period
         if status is not None:
             yield status_event(
@@ -89,6 +93,16 @@ class Publisher:
             versions=self._versions,
             detected_at=self._clock.utc_now(),
             stream_start=self._stream_start(change.stream),
+        )
+
+    def _verdict(self, verdict: Verdict) -> Mapping[str, Any]:
+        stream, early = verdict.stream.stream_id, verdict.early
+        log.info("verdict", stream=stream, verdict=verdict.word, action=verdict.action, early=early)
+        return verdict_event(
+            verdict,
+            versions=self._versions,
+            detected_at=self._clock.utc_now(),
+            stream_start=self._stream_start(verdict.stream),
         )
 
     def _stream_start(self, stream: StreamKey) -> datetime | None:

@@ -39,6 +39,10 @@ class Segment:
     samples_S: Samples
     """float32 mono at 22,050 Hz, finite; may be empty on the last segment."""
     last: bool = False
+    unreadable_samples: int = 0
+    """How many samples it should have held, where it could not be read and holds none."""
+    replays: int = 0
+    """How often it had been a dead letter before."""
 
     @property
     def end_sample(self) -> int:

@@ -15,6 +15,8 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import numpy as np
+
 from stream_monitor.kafka.client import Partition, Received
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.payload import announced
@@ -40,7 +42,7 @@ class Taken:
     said: AudioRecord | None
     """None where its headers say nothing."""
     segment: Segment | None
-    """None where it cannot be read, or need not be."""
+    """None where it need not be read, or cannot be; of an upload then one that says so, if its place is known."""
     poison: PoisonError | None
 
 
@@ -63,6 +65,21 @@ class _Queue:
     bytes: int = 0
     begun: int = 0
     """How many of its first records are decoded already, or need not be."""
+
+
+def unreadable(said: AudioRecord) -> Segment | None:
+    """What the pipeline is told of an upload's segment that cannot be read: its verdict must know."""
+    if said.stream.kind != "upload":
+        return None
+    return Segment(
+        stream=said.stream,
+        seq=said.seq,
+        start_sample=said.start_sample,
+        samples_S=np.zeros(0, np.float32),
+        last=said.last,
+        replays=said.replays,
+        unreadable_samples=said.end_sample - said.start_sample,
+    )
 
 
 class Intake:
@@ -174,9 +191,10 @@ class Intake:
                     start_sample=said.start_sample,
                     samples_S=first.samples.result(),
                     last=said.last,
+                    replays=said.replays,
                 )
             except PoisonError as error:
-                poison = error
+                poison, segment = error, unreadable(said)
         return Taken(record=first.record, said=said, segment=segment, poison=poison)
 
     def _decode_ahead(self, queue: _Queue) -> None:

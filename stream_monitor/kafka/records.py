@@ -17,6 +17,7 @@ from encoder.grid import SAMPLE_RATE
 from stream_monitor.errors import EventError
 from stream_monitor.events import rfc3339, source
 from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.letter import REPLAYS
 from stream_monitor.segments import StreamKey, StreamKind
 
 Headers = list[tuple[str, bytes]]
@@ -63,6 +64,8 @@ class AudioRecord:
     last: bool = False
     traceparent: str | None = None
     """W3C trace context, passed on to events."""
+    replays: int = 0
+    """How often it was a dead letter and was sent back."""
 
     @property
     def start_sample(self) -> int:
@@ -152,6 +155,7 @@ def parse(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, b
         captured_at=_moment(found),
         last=_flag(found, "ce_last"),
         traceparent=_text(found, "ce_traceparent") if "ce_traceparent" in found else None,
+        replays=_number(found, REPLAYS) if REPLAYS in found else 0,
     )
     if record.samples > LONGEST_S * record.sample_rate:
         raise PoisonError(
@@ -160,6 +164,24 @@ def parse(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, b
     if not value and not (record.last and record.samples == 0):
         raise PoisonError("no_audio", f"{record.samples} samples are announced, and the record is empty")
     return record
+
+
+def upload_of(key: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str | None:
+    """Of which upload a record says that it is, even where `parse` refuses it; None where it says so of none.
+
+    One whose key is another could be anywhere, so it is taken for none's.
+    """
+    found = {name.lower(): content or b"" for name, content in headers}
+    named = found.get("ce_streamid")
+    return named.decode() if key and named == key and found.get("ce_kind") == b"upload" and _is_text(named) else None
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _on_clock(samples: int, rate: int) -> int:

@@ -155,7 +155,9 @@ def _serve(
             ObservedConsumer(observation, config.kafka, audio_topics(config.topics), session_s=service.session_s)
         )
         seen = ObservedEncoder(encoder, observation.embedded)
-        pipeline = stack.enter_context(ObservedPipeline(observation, seen, assembly.repertoire, steps))
+        pipeline = stack.enter_context(
+            ObservedPipeline(observation, seen, assembly.repertoire, steps, verdicts=config.verdicts)
+        )
         sandbox = stack.enter_context(Sandbox(service.sandbox))
         observation.listens_with(config.pipeline.batcher.size, lambda: (catalogue.version, len(catalogue)))
         intake = Intake(sandbox, records=service.queue_records, megabytes=service.queue_mb)

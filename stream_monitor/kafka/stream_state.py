@@ -25,13 +25,17 @@ from stream_monitor.matcher import MatcherState
 from stream_monitor.open_play import OpenPlay
 from stream_monitor.segments import StreamKey
 from stream_monitor.tracker_state import TrackerState
+from stream_monitor.verdict import UploadState
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READABLE: Final = (1, FORMAT)
+"""1 said nothing about uploads."""
 
 _STREAM = TypeAdapter(StreamKey)
 _PLACE = TypeAdapter(ChunkerPlace)
 _TRACKER = TypeAdapter(TrackerState)
 _CONDITIONS = TypeAdapter(ConditionState)
+_UPLOAD = TypeAdapter(UploadState)
 _PLAYS = TypeAdapter(list[tuple[tuple[int, str, int], tuple[int, int, bool]]])
 
 
@@ -76,6 +80,7 @@ def encode(state: LaneState, track_id: Callable[[int], str | None], encoder: str
             "epochs": list(account.epochs.items()),
             "conditions": _CONDITIONS.dump_python(account.conditions, mode="json"),
         },
+        "upload": None if state.upload is None else _UPLOAD.dump_python(state.upload, mode="json"),
         "recent": [_chunk_document(chunk) for chunk in state.matcher.recent],
         "tracks": [[key, name] for key, name in names.items() if name is not None],
     }
@@ -95,10 +100,10 @@ def decode(value: bytes, track_key: Callable[[str], int | None], encoder: str) -
     """
     try:
         document = json.loads(value)
-        if document["format"] != FORMAT:
+        if document["format"] not in READABLE:
             raise StateError(
-                f"a snapshot has format {document['format']}, this version reads {FORMAT}: let the version that wrote"
-                " it end its streams, or start with an empty state topic"
+                f"a snapshot has format {document['format']}, this version reads {READABLE[0]} to {FORMAT}: let the"
+                " version that wrote it end its streams, or start with an empty state topic"
             )
         if document["encoder"] != encoder:
             raise StateError(
@@ -106,7 +111,7 @@ def decode(value: bytes, track_key: Callable[[str], int | None], encoder: str) -
                 " and start with an empty state topic"
             )
         stream = _STREAM.validate_python(document["stream"])
-        account = document["account"]
+        account, upload = document["account"], document.get("upload")
         keys, gone = _keys_here(document["tracks"], track_key)
         state = LaneState(
             stream=stream,
@@ -123,6 +128,7 @@ def decode(value: bytes, track_key: Callable[[str], int | None], encoder: str) -
                 conditions=_CONDITIONS.validate_python(account.get("conditions", {})),
             ),
             matcher=MatcherState(recent=tuple(_chunk(stream, each) for each in document["recent"])),
+            upload=None if upload is None else _UPLOAD.validate_json(json.dumps(upload)),
         )
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         reason = " ".join(str(error).split())[:200]

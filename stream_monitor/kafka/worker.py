@@ -26,14 +26,14 @@ from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.holdings import Holdings, Name, name_of
 from stream_monitor.kafka.intake import Intake, Taken
 from stream_monitor.kafka.outbox import Outbox, StateRecord
-from stream_monitor.kafka.records import KINDS, AudioRecord
+from stream_monitor.kafka.records import KINDS, AudioRecord, upload_of
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings
 from stream_monitor.kafka.watchdog import watched
 from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import LaneState, needed_from
 from stream_monitor.monitor import Refreshable
 from stream_monitor.pipeline import Pipeline
-from stream_monitor.segments import StreamKey
+from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.sink import Event
 
 log = structlog.get_logger(__name__)
@@ -214,12 +214,12 @@ class Worker:
     def _take(self, taken: Taken) -> None:
         record, again = taken.record, self._held.again(taken.record)
         if taken.poison is not None:
-            if not again:
-                self._unsaid.poison.append((record, taken.poison))
-                self._unsaid.records += 1
-                self._held.passed(record)
-            return
+            self._take_poison(taken, taken.poison, again=again)
+            if again:
+                return
         if taken.segment is None:
+            if not again:
+                self._held.passed(record)
             return
         stream = taken.segment.stream
         if not again:
@@ -230,9 +230,25 @@ class Worker:
         if not self._pipeline.follows(stream):
             self._held.passed(record)
             return
-        self._held.heard(stream, record, taken.segment.end_sample)
+        self._keep(taken.segment, record)
         if not again:
             self._unsaid.touched.add(stream)
+
+    def _take_poison(self, taken: Taken, poison: PoisonError, *, again: bool) -> None:
+        """A dead letter; a verdict must know of it where it says whose it is."""
+        if again:
+            if taken.segment is not None and self._pipeline.follows(taken.segment.stream):
+                self._keep(taken.segment, taken.record)
+            return
+        self._unsaid.poison.append((taken.record, poison))
+        self._unsaid.records += 1
+        name = None if taken.said is not None else upload_of(taken.record.key, taken.record.headers)
+        stream = None if name is None else self._pipeline.came_odd(name)
+        if stream is not None:
+            self._unsaid.touched.add(stream)
+
+    def _keep(self, segment: Segment, record: Received) -> None:
+        self._held.heard(segment.stream, record, segment.end_sample + segment.unreadable_samples)
 
     def _end_idle(self, record: Received, speaking: Name) -> None:
         """Ends the streams of a partition that has gone on without them for too long, by the brokers' clock."""

@@ -9,13 +9,13 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from stream_monitor.event_types import PLAY_TYPE, STATUS_TYPE
-from stream_monitor.events import play_schema, status_schema
+from stream_monitor.event_types import PLAY_TYPE, STATUS_TYPE, VERDICT_TYPE
+from stream_monitor.events import play_schema, status_schema, verdict_schema
 
 
 @cache
 def _validators() -> dict[str, Draft202012Validator]:
-    schemas = {PLAY_TYPE: play_schema(), STATUS_TYPE: status_schema()}
+    schemas = {PLAY_TYPE: play_schema(), STATUS_TYPE: status_schema(), VERDICT_TYPE: verdict_schema()}
     return {name: Draft202012Validator(schema) for name, schema in schemas.items()}
 
 

@@ -196,7 +196,7 @@ def test_keys_may_differ_between_workers(encoder: FakeEncoder, catalogue: Catalo
     [
         (lambda value: value[:-9], "cannot be read"),
         (lambda value: b"", "cannot be read"),
-        (lambda value: value.replace(b'"format":1', b'"format":9'), "has format 9, this version reads 1"),
+        (lambda value: value.replace(b'"format":2', b'"format":9'), "has format 9, this version reads 1 to 2"),
         (lambda value: value.replace(b'"encoder":"fake"', b'"encoder":"other"'), "of encoder other"),
         (lambda value: value.replace(b'"next_seq"', b'"nxt_seq"'), "cannot be read"),
     ],
