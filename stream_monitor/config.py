@@ -21,12 +21,15 @@ from stream_monitor.errors import ConfigError
 from stream_monitor.kafka.catalogue.settings import CatalogueSettings
 from stream_monitor.kafka.settings import KafkaSettings, ServiceSettings, TopicSettings
 from stream_monitor.monitor import MonitorConfig
+from stream_monitor.mqtt.settings import MqttSettings
 from stream_monitor.pipeline import PipelineConfig
 from stream_monitor.reconnect import ReconnectPolicy
+from stream_monitor.relay.settings import RelaySettings
 from stream_monitor.repertoire import RepertoireConfig
 from stream_monitor.store.settings import StoreSettings
 from stream_monitor.telemetry.settings import TelemetrySettings
 from stream_monitor.verdict_policy import VerdictSettings
+from stream_monitor.webhooks.settings import Webhooks
 
 ENVIRONMENT_PREFIX = "STREAM_MONITOR__"
 
@@ -75,6 +78,10 @@ class Config(BaseModel):
     verdicts: VerdictSettings = VerdictSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     store: StoreSettings = StoreSettings()
+    relay: RelaySettings = RelaySettings()
+    mqtt: MqttSettings = MqttSettings()
+    webhooks: Webhooks = ()
+    """Addresses that events are posted to, each a group of keys; docs/alerts.md shows them."""
 
     @property
     def version(self) -> str:

@@ -22,8 +22,8 @@ from stream_monitor.cli.logging import LOG_LEVELS, configure_logging
 from stream_monitor.cli.threads import calm_blas
 
 COMMANDS = (
-    "bench", "calibrate", "catalog", "config", "demo", "dlq", "doctor", "evaluate", "identify", "produce", "report",
-    "run", "store", "topics", "train", "watch",
+    "bench", "calibrate", "catalog", "config", "demo", "dlq", "doctor", "evaluate", "identify", "produce", "relay",
+    "report", "run", "store", "topics", "train", "watch",
 )  # fmt: skip
 EXIT_GOOD, EXIT_INPUTS_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 

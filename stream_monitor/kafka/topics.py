@@ -62,6 +62,7 @@ def wanted(settings: TopicSettings) -> list[Topic]:
         Topic(name=settings.catalog, partitions=1, settings=compacted),
         Topic(name=dead_letters(settings.broadcast), partitions=1, settings=kept),
         Topic(name=dead_letters(settings.uploads), partitions=1, settings=kept),
+        Topic(name=dead_letters(settings.events), partitions=1, settings=kept),
     ]
     copies = {"min.insync.replicas": str(settings.min_in_sync)}
     return [Topic(name=each.name, partitions=each.partitions, settings=each.settings | copies) for each in topics]

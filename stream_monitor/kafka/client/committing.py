@@ -63,6 +63,12 @@ class CommittingConsumer(Consumer):
         """The next offset that will be read; it is past the marks of transactions, which are no records."""
         return int(self._ask(lambda: self._client.position(place_of(partition))))
 
+    def since(self, partition: Partition, moment_ms: int) -> int | None:
+        """The first offset that was appended at a moment or later; None where there is none."""
+        place = place_of(partition)
+        found = self._ask(lambda: self._client.offsets_for_times({place: max(0, moment_ms)}))[place]
+        return None if found is None else int(found.offset)
+
     def ends(self, partition: Partition) -> int:
         """The offset after the last one that can be read now."""
         place = place_of(partition)

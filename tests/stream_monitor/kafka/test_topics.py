@@ -25,7 +25,7 @@ def test_topics_are_made_once_and_found_good(
     assert f"ok  {names.state}: created, 3 partitions" in capsys.readouterr().out
     for command in ("create", "check"):
         assert main(["topics", command, "--config", str(config_file)]) == 0
-        assert capsys.readouterr().out.count("as configured") == 7
+        assert capsys.readouterr().out.count("as configured") == 8
     audio = admin.describe(names.broadcast, ["message.timestamp.type", "min.insync.replicas"])
     state = admin.describe(names.state, ["cleanup.policy", "segment.ms", "max.compaction.lag.ms"])
     assert audio is not None

@@ -1,0 +1,1 @@
+"""Events as MQTT 5 messages. Only `connection.py` knows the client's library."""

@@ -1,0 +1,135 @@
+"""Records for an event loop, from a consumer that blocks and belongs to one thread. It decides nothing about records.
+
+All calls of the consumer run in one thread of their own, one after the other, so that neither side needs a lock. What
+is ours is read from the committed offset on, and some hours before it, for those who must remember.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import structlog
+
+from stream_monitor.kafka.client import CommittingConsumer, Membership, Partition, Received
+from stream_monitor.kafka.settings import KafkaSettings
+
+log = structlog.get_logger(__name__)
+
+POLL_S: Final = 0.2
+CLOSE_S: Final = 30.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """What one poll gave."""
+
+    starts: Mapping[Partition, int] | None
+    """After a new assignment: what is ours, and the first record of each that is not committed. Else None."""
+    records: Sequence[Received]
+    """Each partition's in order; after a new assignment from some hours before its start."""
+    positions: Mapping[Partition, int]
+    """The next offset that will be read."""
+
+
+class Feed:
+    """One group's records; open inside `async with`."""
+
+    def __init__(self, settings: KafkaSettings, topic: str, *, memory_hours: float) -> None:
+        """Connects to nothing.
+
+        Args:
+            settings: Where to, and which group.
+            topic: What to read.
+            memory_hours: How far before the committed offset reading begins.
+        """
+        self._settings = settings
+        self._topic = topic
+        self._memory_ms = round(3.6e6 * memory_hours)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=settings.group_id)
+        self._open = ExitStack()
+        self._member: Membership | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connects.
+
+        Raises:
+            BrokerError: No broker answers.
+        """
+        self._consumer = await self._there(
+            lambda: self._open.enter_context(CommittingConsumer(self._settings, [self._topic]))
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leaves the group."""
+        try:
+            await asyncio.wait_for(self._there(self._open.close), CLOSE_S)
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def turn(self, room: int) -> Turn:
+        """The next records, `room` of them at most; none where there is no room.
+
+        Raises:
+            BrokerError: The brokers refuse.
+        """
+        return await self._there(lambda: self._turn(room))
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commits; False where the group has moved on.
+
+        Raises:
+            BrokerError: The brokers refuse, or do not answer in time.
+        """
+        return await self._there(lambda: self._consumer.commit(offsets))
+
+    async def ends(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """The offset after the last record of each.
+
+        Raises:
+            BrokerError: The brokers refuse.
+        """
+        return await self._there(lambda: {each: self._consumer.ends(each) for each in partitions})
+
+    async def _there(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _turn(self, room: int) -> Turn:
+        consumer = self._consumer
+        nothing = Turn(starts=None, records=(), positions={})
+        try:
+            own = consumer.membership().partitions
+            (consumer.resume if room > 0 else consumer.pause)(own)
+            records = consumer.poll(POLL_S, max(1, room))
+            member = consumer.membership()
+            if member != self._member:
+                # What was polled may be of before: dropped, since each partition is sought anew.
+                self._member = None
+                starts = {partition: self._begin(partition) for partition in member.partitions}
+                self._member = member
+                return Turn(starts=starts, records=(), positions={})
+            return Turn(starts=None, records=records, positions={each: consumer.position(each) for each in own})
+        except KeyError:
+            return nothing  # the client's word for: no longer ours; the next turn sees it
+
+    def _begin(self, partition: Partition) -> int:
+        """Goes back as far as is remembered; returns where the group is."""
+        consumer = self._consumer
+        begins, found = consumer.begins(partition), consumer.committed(partition)
+        start = begins if found is None else found[0]
+        if start < begins:
+            log.error("events are gone that were not told", partition=partition.number, told_to=start, begins=begins)
+            start = begins
+        since = consumer.since(partition, round(time.time() * 1e3) - self._memory_ms) if self._memory_ms else None
+        consumer.seek(partition, start if since is None else min(start, max(since, begins)))
+        return start

@@ -1,0 +1,248 @@
+"""One destination's route: records in, deliveries out, offsets committed. It knows nothing of MQTT or HTTP.
+
+Deliveries of one stream go one after the other; streams share a few lanes, which deliver at the same time. What is
+committed is the prefix without a gap of what was acknowledged, so a lane that is stuck holds the commit and, when the
+window is full, the reading; nothing is passed by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from stream_monitor.kafka.client import Partition, Received
+from stream_monitor.kafka.errors import BrokerError, PoisonError
+from stream_monitor.relay.alert import Alert, Stream, read
+from stream_monitor.relay.dead_letters import DeadLetters
+from stream_monitor.relay.destination import Delivery, Destination, UndeliverableError
+from stream_monitor.relay.feed import Feed, Turn
+from stream_monitor.relay.ledger import Ledger
+from stream_monitor.relay.open_plays import OpenPlays
+from stream_monitor.relay.settings import RelaySettings
+from stream_monitor.telemetry.heartbeat import Heartbeat
+from stream_monitor.telemetry.relay_metrics import RelayMetrics
+
+log = structlog.get_logger(__name__)
+
+PAUSE_S: Final = 0.05
+TROUBLE_S: Final = 1.0
+LAG_S: Final = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Item:
+    """What waits in a lane."""
+
+    assignment: int
+    """Of which assignment it is; what is of an earlier one is not delivered."""
+    record: Received | None
+    """Settled when it is delivered; None where it tells only what was told before."""
+    delivery: Delivery | None
+    """None for a record that cannot be read."""
+    poison: PoisonError | None = None
+
+
+class Route:
+    """From the topic to one destination."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        destination: Destination,
+        plays: OpenPlays,
+        letters: DeadLetters,
+        *,
+        settings: RelaySettings,
+        metrics: RelayMetrics,
+        heart: Heartbeat,
+    ) -> None:
+        """Prepares.
+
+        Args:
+            feed: Records of the group of this route.
+            destination: Where they go.
+            plays: What is open, and what the filter lets through.
+            letters: For what cannot be told.
+            settings: Window, commits, end.
+            metrics: What is counted.
+            heart: Beats while records are read.
+        """
+        self._feed = feed
+        self._destination = destination
+        self._plays = plays
+        self._letters = letters
+        self._settings = settings
+        self._metrics = metrics
+        self._heart = heart
+        self._name = destination.name
+        # Bounded by the window: no more than it is handed out at a time.
+        self._lanes: list[asyncio.Queue[_Item]] = [asyncio.Queue() for _ in range(destination.at_once)]
+        self._ledger = Ledger()
+        self._assignment = 0
+        self._starts: dict[Partition, int] = {}
+        self._remembering: set[Partition] = set()
+        self._streams_of: dict[Stream, Partition] = {}
+        self._committed_s = self._measured_s = time.monotonic()
+        self._complaint: str | None = "starting"
+
+    def complaints(self) -> Sequence[str]:
+        """Why it is not ready; called by other threads."""
+        own = () if self._complaint is None else (f"{self._name}: {self._complaint}",)
+        return (*own, *self._destination.complaints(), *self._letters.complaints())
+
+    async def run(self, stopping: Callable[[], bool]) -> None:
+        """Tells events until `stopping`, then finishes what is on its way, within the deadline, and commits."""
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self._deliver(lane)) for lane in self._lanes]
+            running.append(tasks.create_task(self._destination.run()))
+            try:
+                while not stopping():
+                    await self._turn()
+                log.info("the route stops", route=self._name, waiting=self._ledger.outstanding)
+                await self._finish()
+            finally:
+                for task in running:
+                    task.cancel()
+                self._letters.close()
+
+    async def _turn(self) -> None:
+        self._heart.beat()
+        try:
+            turn = await self._feed.turn(self._settings.window - self._ledger.outstanding)
+            self._take(turn)
+            await self._commit()
+        except BrokerError as error:
+            self._complaint = f"Kafka: {error}"
+            log.warning("Kafka does not answer; it is asked again", route=self._name, reason=str(error))
+            await asyncio.sleep(TROUBLE_S)
+
+    def _take(self, turn: Turn) -> None:
+        if turn.starts is not None:
+            self._take_over(turn.starts)
+            return
+        for record in turn.records:
+            if record.offset < self._starts[record.partition]:
+                self._remember(record)
+            else:
+                self._restate(record.partition)
+                self._take_record(record)
+        for partition, position in turn.positions.items():
+            if position >= self._starts.get(partition, position + 1):
+                self._restate(partition)
+        self._ledger.pass_by({each: place for each, place in turn.positions.items() if each in self._starts})
+        if self._starts:
+            self._complaint = "what is open is read again" if self._remembering else None
+        self._metrics.waiting.labels(self._name).set(self._ledger.outstanding)
+
+    def _take_over(self, starts: Mapping[Partition, int]) -> None:
+        """A new assignment: all is read from its commit on, and a while before it to know what is open."""
+        self._assignment += 1
+        self._starts = dict(starts)
+        self._remembering = set(starts)
+        self._ledger.begin(starts)
+        self._plays.clear()
+        self._streams_of.clear()
+        self._complaint = "what is open is read again" if starts else "no partitions are assigned"
+        log.info("partitions taken over", route=self._name, partitions=sorted(each.number for each in starts))
+
+    def _remember(self, record: Received) -> None:
+        try:
+            alert = read(record)
+        except PoisonError:
+            return  # told when it was new
+        self._plays.hear(alert)
+        self._streams_of[alert.stream] = record.partition
+
+    def _restate(self, partition: Partition) -> None:
+        """All before the commit is remembered: what is open is told once more, for a broker may have lost it."""
+        if partition not in self._remembering:
+            return
+        self._remembering.discard(partition)
+        if self._destination.tells_plays:
+            for stream in self._plays.streams():
+                if self._streams_of.get(stream) == partition:
+                    delivery = Delivery(stream=stream, alert=None, plays=self._plays.of(stream))
+                    self._hand_over(_Item(assignment=self._assignment, record=None, delivery=delivery))
+        if not self._remembering:
+            self._streams_of.clear()
+
+    def _take_record(self, record: Received) -> None:
+        self._ledger.take(record.partition, record.offset)
+        try:
+            alert = read(record)
+        except PoisonError as error:
+            self._hand_over(_Item(assignment=self._assignment, record=record, delivery=None, poison=error))
+            return
+        heard = self._plays.hear(alert)
+        plays = heard.plays if self._destination.tells_plays else None
+        if not heard.told:
+            self._metrics.filtered.labels(self._name).inc()
+            if plays is None:
+                self._ledger.settle(record.partition, record.offset)
+                return
+        delivery = Delivery(stream=alert.stream, alert=alert if heard.told else None, plays=plays)
+        self._hand_over(_Item(assignment=self._assignment, record=record, delivery=delivery))
+
+    def _hand_over(self, item: _Item) -> None:
+        stream = None if item.delivery is None else item.delivery.stream
+        key = b"" if stream is None else f"{stream.kind}/{stream.stream_id}".encode()
+        self._lanes[zlib.crc32(key) % len(self._lanes)].put_nowait(item)
+
+    async def _deliver(self, lane: asyncio.Queue[_Item]) -> None:
+        while True:
+            item = await lane.get()
+            if item.assignment != self._assignment:
+                continue
+            try:
+                if item.poison is not None:
+                    raise UndeliverableError(item.poison.code, str(item.poison))
+                if item.delivery is not None:
+                    await self._destination.deliver(item.delivery)
+                    self._told(item.delivery.alert)
+            except UndeliverableError as error:
+                if item.record is not None:
+                    await self._letters.send(item.record, error.code, str(error))
+                    self._metrics.dead_letters.labels(self._name, error.code).inc()
+            if item.record is not None and item.assignment == self._assignment:
+                self._ledger.settle(item.record.partition, item.record.offset)
+
+    def _told(self, alert: Alert | None) -> None:
+        if alert is not None:
+            self._metrics.acknowledged.labels(self._name).inc()
+            if alert.detected_at is not None:
+                self._metrics.latency.labels(self._name).observe(max(0.0, time.time() - alert.detected_at.timestamp()))
+
+    async def _commit(self, *, now: bool = False) -> None:
+        """Commits what is due.
+
+        Raises:
+            BrokerError: The brokers refuse; it is due again.
+        """
+        moment_s = time.monotonic()
+        if now or moment_s - self._committed_s >= self._settings.commit_s:
+            self._committed_s = moment_s
+            offsets, assignment = self._ledger.uncommitted(), self._assignment
+            if offsets and await self._feed.commit(offsets) and assignment == self._assignment:
+                self._ledger.committed(offsets)
+        if moment_s - self._measured_s >= LAG_S:
+            self._measured_s = moment_s
+            ends = await self._feed.ends(list(self._starts))
+            lag = sum(max(0, ends[each] - upto) for each, upto in self._ledger.upto().items())
+            self._metrics.lag_records.labels(self._name).set(lag)
+
+    async def _finish(self) -> None:
+        deadline = time.monotonic() + self._settings.stop_s
+        while self._ledger.outstanding and time.monotonic() < deadline:
+            await asyncio.sleep(PAUSE_S)
+        left = self._ledger.outstanding
+        try:
+            await self._commit(now=True)
+        except BrokerError as error:
+            log.warning("the last commit failed: some events are told again", route=self._name, reason=str(error))
+        log.info("the route has stopped", route=self._name, told_after_the_next_start=left)
