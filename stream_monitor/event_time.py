@@ -34,14 +34,17 @@ def heard_at(data: Mapping[str, Any]) -> datetime | None:
 
 
 def moment(text: Any) -> datetime:
-    """RFC 3339 with its zone.
+    """RFC 3339 with its zone, in UTC.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is none, or beyond the years 1 to 9999.
     """
     if not isinstance(text, str):
         raise ValueError(f"{text!r} is no time")
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
-    return time
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is beyond the calendar") from error

@@ -19,6 +19,8 @@ from stream_monitor.store.errors import StoreSettingsError, UnavailableError, Un
 from stream_monitor.store.settings import StoreSettings
 
 DRIVERS: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgresql+psycopg": "postgresql+psycopg"}
+VALUE_STATES: Final = ("22", "54")
+"""Classes of PostgreSQL's error codes: data exception, program limit exceeded."""
 READS: Final = "stream_monitor_reads"
 
 
@@ -80,9 +82,9 @@ class Database:
     def _in_our_words(self) -> Iterator[None]:
         try:
             yield
-        except DataError as error:
-            raise UnstorableError(f"{self.where} refuses a value: {_said(error)}") from error
         except (DBAPIError, PoolTimeoutError) as error:
+            if _is_about_a_value(error):
+                raise UnstorableError(f"{self.where} refuses a value: {_said(error)}") from error
             raise UnavailableError(f"{self.where}: {_said(error)}") from error
 
 
@@ -136,6 +138,12 @@ def _ready_sqlite(connection: Any, _: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     reads = connection.get_execution_options().get(READS, False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _is_about_a_value(error: Exception) -> bool:
+    """Whether another attempt can never succeed, since it is the value that is refused."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return isinstance(error, DataError) or state[:2] in VALUE_STATES
 
 
 def _said(error: Exception) -> str:

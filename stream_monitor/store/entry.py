@@ -22,6 +22,8 @@ VOLATILE: Final = ("detected_at", "versions")
 """Of an event's data: differs when the same is found out again."""
 STATUSES: Final = ("provisional", "updated", "final", "retracted")
 LARGEST: Final = (1 << 63) - 1
+LONGEST: Final = 1000
+"""Bytes of a name; two of them fit into an entry of PostgreSQL's indexes, which hold 2,704."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +134,8 @@ def _text(place: Mapping[str, Any], name: str) -> str:
     value = place.get(name)
     if not isinstance(value, str) or not value:
         raise PoisonError("bad_field", f"{name} is {value!r:.100}, not a text")
+    if len(value.encode()) > LONGEST:
+        raise PoisonError("bad_field", f"{name} is longer than {LONGEST} bytes: {value!r:.100}")
     return value
 
 

@@ -15,7 +15,7 @@ from stream_monitor.store.journal import Journal
 from stream_monitor.store.keeper import Keeper
 from stream_monitor.store.schema import LIVE
 from stream_monitor.store.versions import upgrade
-from stream_monitor.telemetry import Heartbeat, Probes
+from stream_monitor.telemetry import Heartbeat, Probes, new_registry
 from stream_monitor.telemetry.store_metrics import StoreMetrics
 
 
@@ -64,7 +64,7 @@ def keep(
     events = EventTopic(config.kafka, topic or config.topics.events)
     events.topic_id()
     own = f"{config.kafka.group_id}-store" + ("" if run_id == LIVE else f"-{run_id}")
-    clock = SystemClock()
+    clock, registry = SystemClock(), new_registry()
     heart = Heartbeat(clock, config.telemetry.stalled_s)
     with ExitStack() as stack:
         database = stack.enter_context(Database(config.store))
@@ -84,9 +84,9 @@ def keep(
             journal,
             prepare,
             settings=config.store,
-            metrics=StoreMetrics(),
+            metrics=StoreMetrics(registry),
             clock=clock,
             beat=heart.beat,
         )
-        stack.enter_context(Probes(config.telemetry, keeper.complaints, alive=heart.complaints))
+        stack.enter_context(Probes(config.telemetry, keeper.complaints, alive=heart.complaints, registry=registry))
         keeper.run(stopping)

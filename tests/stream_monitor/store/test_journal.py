@@ -103,11 +103,13 @@ BAD: dict[str, bytes | None] = {
     "a revision out of range": json.dumps(play(1)).replace('"revision": 0', f'"revision": {1 << 70}').encode(),
     "no time": json.dumps(play(1, found_at="yesterday")).encode(),
     "deep": b"[" * 100_000,
+    "a name without end": json.dumps(play(1, stream="x" * 5000)).encode(),
+    "before the calendar": json.dumps(play(1, found_at="0001-01-01T00:00:00+14:00")).encode(),
 }
 
 
 def test_what_is_no_event_is_put_aside_and_blocks_nothing(database: Database, desk: Desk) -> None:
-    """Thirteen kinds of it between two good ones, all in one batch, with reasons."""
+    """Fifteen kinds of it between two good ones, all in one batch, with reasons."""
     desk.write([play(0), *BAD.values(), play(2)])
     assert len(rows(database, plays)) == 2
     told = rows(database, rejects)

@@ -181,6 +181,13 @@ def ready(port: int) -> str:
         return ""
 
 
+REFUSAL = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION 'no such tune' USING ERRCODE = '22023'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON plays FOR EACH ROW WHEN (NEW.track_id = 'unheard of') EXECUTE FUNCTION refuse();
+"""
+
+
 def test_two_stores_outlast_a_database_that_goes_away(
     config_file: Path, settings: KafkaSettings, stores: Stores, postgres: Postgres, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -189,6 +196,7 @@ def test_two_stores_outlast_a_database_that_goes_away(
     topic, told = topic_of(config_file), a_day(streams=6, plays=20)
     assert main(["topics", "create", "--config", str(config_file)]) == 0
     send(settings, topic, told[:200])
+    refused = play(0, stream="fm-9", track={**play(0)["data"]["track"], "track_id": "unheard of"})
     (port,) = free_ports(1)
     postgres.stop()
     first = stores.start(environment={"STREAM_MONITOR__TELEMETRY__PORT": str(port)})
@@ -197,15 +205,20 @@ def test_two_stores_outlast_a_database_that_goes_away(
     postgres.start()
     with Database(StoreSettings(url=postgres_url)) as database:
         upgrade(database)
+        with database.writing() as connection:
+            connection.execute(text(REFUSAL))
         until(lambda: len(rows(database, events)) == 200 and ready(port) == "ready\n", "it is not ready")
         postgres.server.stop(signal.SIGKILL)
-        send(settings, topic, [b"poison", *told[200:]])
+        send(settings, topic, [b"poison", refused, *told[200:]])
         until(lambda: ready(port) not in ("", "ready\n"), "nothing was said of the database")
         postgres.start()
         until(lambda: looked(lambda: len(rows(database, events))) == len(told), "not all were stored")
-        until(lambda: len(rows(database, rejects)) == 1, "poison was not put aside")
+        until(lambda: len(rows(database, rejects)) == 2, "poison was not put aside")
         assert content(database) == undisturbed(told, tmp_path / "oracle.db")
-        assert [(row["code"], row["value"]) for row in rows(database, rejects)] == [("not_json", b"poison")]
+        assert {row["code"]: row["value"] for row in rows(database, rejects)} == {
+            "not_json": b"poison",
+            "unstorable": lines([refused]).encode(),
+        }
     stores.finish(second)
     assert "nothing can be stored now" in stores.finish(first)
 
@@ -260,12 +273,18 @@ def test_a_topic_that_was_cut_or_made_anew_is_told(
 def test_what_cannot_work_ends_at_once(
     config_file: Path, stores: Stores, opened: Database, tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 2 and what to do: a topic that is missing, a schema of the future, a file that is not there."""
+    """Exit code 2 and what to do: no topic, one of another run, a schema of the future, a file that is not there."""
     configure(config_file, url)
     config = str(config_file)
     assert main(["store", "--config", config]) == 2
     assert "is missing: `stream-monitor topics create` makes it" in capsys.readouterr().err
     assert main(["topics", "create", "--config", config]) == 0
+    Journal(opened, "again").begin("elsewhere")
+    Journal(opened, "again").move(
+        Partition(topic=topic_of(config_file), number=0), None, Stored(topic_id="", next_offset=0)
+    )
+    assert main(["store", "--config", config]) == 2
+    assert "is stored under the run 'again', so not under 'live'" in capsys.readouterr().err
     with opened.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     store = stores.start()
