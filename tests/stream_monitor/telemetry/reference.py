@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from stream_monitor.telemetry.probes import READY
+from stream_monitor.telemetry.relay_metrics import RelayMetrics
 from stream_monitor.telemetry.store_metrics import StoreMetrics
 from stream_monitor.telemetry.worker_metrics import WorkerMetrics
 
@@ -26,7 +27,11 @@ as LAG never reaches 0 and says nothing about how far behind the service is.
 
 Made by `python -m tests.stream_monitor.telemetry.reference > docs/metrics.md`; a test compares.
 """
-PARTS: Sequence[tuple[str, Sequence[type]]] = (("`run`", (WorkerMetrics,)), ("`store`", (StoreMetrics,)))
+PARTS: Sequence[tuple[str, Sequence[type]]] = (
+    ("`run`", (WorkerMetrics,)),
+    ("`relay`", (RelayMetrics,)),
+    ("`store`", (StoreMetrics,)),
+)
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 
 
