@@ -6,6 +6,7 @@ Facts that it rests on are in docs/decisions/0013-kafka-service.md.
 from stream_monitor.kafka.client.admin import Admin, TopicState
 from stream_monitor.kafka.client.committing import CommittingConsumer
 from stream_monitor.kafka.client.consumer import Consumer
+from stream_monitor.kafka.client.examiner import BrokerState, Examiner, Trial
 from stream_monitor.kafka.client.log_reader import LogReader
 from stream_monitor.kafka.client.producer import Producer
 from stream_monitor.kafka.client.records import Membership, Partition, Received
@@ -14,8 +15,10 @@ from stream_monitor.kafka.client.transactions import TransactionalProducer
 
 __all__ = [
     "Admin",
+    "BrokerState",
     "CommittingConsumer",
     "Consumer",
+    "Examiner",
     "LogReader",
     "Membership",
     "Partition",
@@ -24,4 +27,5 @@ __all__ = [
     "Tail",
     "TopicState",
     "TransactionalProducer",
+    "Trial",
 ]

@@ -1,0 +1,1 @@
+"""Is everything there that the service needs? One finding after the other, each with what to do. It changes nothing."""

@@ -1,0 +1,70 @@
+"""`doctor` on a real broker and with the real encoder."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from stream_monitor.cli import main
+from tests.fakes.band import song
+from tests.stream_monitor.sound import write_audio
+
+
+def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Exit code, and what is said of each subject."""
+    capsys.readouterr()
+    code = main(["doctor", "--json", *arguments])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return code, {line["subject"]: (line["level"], line["message"]) for line in lines}
+
+
+def test_a_service_that_is_ready_is_found_good(
+    config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 0; topics that are missing are bad, a port that is taken and a wrong clock are told."""
+    config = ("--config", str(config_file))
+    write_audio(tmp_path / "tune.wav", song(1, 25.0)[None], 22_050)
+    assert main(["catalog", "add", str(tmp_path / "tune.wav"), "--catalog", str(tmp_path / "catalogue")]) == 0
+    catalogue = ("--catalog", str(tmp_path / "catalogue"))
+
+    code, said = found(capsys, *config)
+    assert code == 1
+    assert said["catalogue"] == ("bad", "none is named")
+    assert said["transaction"][0] == "warn"
+    assert any("missing" in message for name, (level, message) in said.items() if name.startswith("topic "))
+
+    assert main(["topics", "create", *config]) == 0
+    code, said = found(capsys, *config, *catalogue)
+    assert code == 0
+    assert {level for level, _ in said.values()} == {"good"}
+    assert "1 tracks" in said["catalogue"][1]
+    assert "Kafka 4." in said["broker 1"][1]
+    assert "streams a worker" in said["capacity"][1]
+
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() - 600.0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("STREAM_MONITOR__TELEMETRY__PORT", str(taken.getsockname()[1]))
+        code, said = found(capsys, *config, *catalogue)
+    assert code == 1
+    assert said["clock"][0] == "bad"
+    assert "clock is +600" in said["clock"][1]
+    assert said["telemetry"][0] == "warn"
+
+
+def test_without_a_broker_the_rest_is_still_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for the address and one for each thing that needs it."""
+    path = tmp_path / "away.yaml"
+    path.write_text("kafka: {bootstrap_servers: '127.0.0.1:1', connect_s: 0.5}\n", encoding="utf-8")
+    code, said = found(capsys, "--config", str(path))
+    assert code == 1
+    assert said["address"][0] == "bad"
+    assert said["topics"] == ("warn", "not looked at: brokers must be good first")
+    assert said["encoder"][0] == "good"
+    assert main(["doctor", "--config", str(path)]) == 1
+    assert "correct kafka.bootstrap_servers" in " ".join(capsys.readouterr().out.split())
+    assert main(["doctor", "--config", str(tmp_path / "gone.yaml")]) == 2
