@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
@@ -68,6 +69,8 @@ def zombie(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
     """A worker is stopped past its session in the middle of its work; another takes over; it wakes up and is fenced."""
     lab.start("one")
     lab.start("two")
+    for name in ("one", "two"):
+        _until(partial(_has_partitions, lab, name))
     lab.send_world()
     _until(lambda: len(lab.events()) > 0)
     lab.signal("one", signal.SIGSTOP)
@@ -283,6 +286,10 @@ def slow_encoder(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.R
     lab.supervise("one")
     lab.wait_for(oracle)
     return {"takeovers": lab.log("one").read_text().count("partitions taken over"), "exit_codes": lab.exits}
+
+
+def _has_partitions(lab: Lab, name: str) -> bool:
+    return "partitions taken over" in lab.log(name).read_text()
 
 
 def _until(true: Callable[[], bool], deadline_s: float = 180.0) -> None:
