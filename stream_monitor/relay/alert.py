@@ -60,7 +60,7 @@ def read(record: Received) -> Alert:
     if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
         raise PoisonError("bad_event", "not a JSON object with the object data")
     data = event["data"]
-    kind = _text(event, "type")
+    kind = _word(event, "type")
     play = kind == PLAY_TYPE
     if play:
         _text(data, "play_id")
@@ -72,7 +72,7 @@ def read(record: Received) -> Alert:
         if not isinstance(confidence, int | float) or isinstance(confidence, bool):
             raise PoisonError("bad_event", f"confidence is {confidence!r}, not a number")
     return Alert(
-        event_id=_text(event, "id"),
+        event_id=_word(event, "id"),
         type=kind,
         stream=Stream(kind=_text(data, "stream_kind"), stream_id=_text(data, "stream_id")),
         status=_text(data, "status") if play else _status(kind, data),
@@ -106,6 +106,14 @@ def _text(tree: Mapping[str, Any], key: str) -> str:
     return found
 
 
+def _word(tree: Mapping[str, Any], key: str) -> str:
+    """A text that goes into headers as it is: HTTP takes ASCII only, and a control character ends MQTT connections."""
+    found = _text(tree, key)
+    if not (found.isascii() and found.isprintable()):
+        raise PoisonError("bad_event", f"{key} is {found[:80]!r}, not printable ASCII")
+    return found
+
+
 def _moment(text: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
@@ -116,4 +124,5 @@ def _moment(text: object) -> datetime | None:
 
 def _traceparent(record: Received) -> str | None:
     value = next((value for name, value in record.headers if name == TRACEPARENT), None)
-    return value.decode("ascii") if value is not None and value.isascii() and len(value) <= 256 else None
+    text = value.decode("ascii") if value is not None and value.isascii() and len(value) <= 256 else None
+    return text if text is not None and text.isprintable() else None
