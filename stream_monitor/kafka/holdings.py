@@ -27,8 +27,7 @@ class _Clock:
     """A partition's own time: what its records were appended at."""
 
     newest_ms: int | None = None
-    unread: bool = True
-    """Nothing that is new was read yet."""
+    """None where nothing that is new was read yet."""
     last_ms: OrderedDict[Name, int | None] = field(default_factory=OrderedDict)
     """Of each stream, the one that was silent for longest first; None where nothing of it was read yet."""
 
@@ -92,12 +91,12 @@ class Holdings:
             speaking: Whose it is; it speaks, however long it was silent.
         """
         clock = self._clocks[record.partition]
+        begins = clock.newest_ms is None
         now_ms = clock.newest_ms = max(clock.newest_ms or 0, record.appended_ms)
         # Restored streams whose audio is no longer there: their silence counts from the first record that is.
-        for name in [name for name, heard_ms in clock.last_ms.items() if heard_ms is None] if clock.unread else ():
+        for name in [name for name, heard_ms in clock.last_ms.items() if heard_ms is None] if begins else ():
             clock.last_ms[name] = now_ms
             clock.last_ms.move_to_end(name)
-        clock.unread = False
         found: list[Name] = []
         for name, heard_ms in clock.last_ms.items():
             if heard_ms is None or heard_ms >= now_ms - self._idle_ms:
