@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final, Never
 
 from stream_monitor.event_time import heard_at, moment
-from stream_monitor.event_types import PLAY_TYPE, STATUS_TYPE
+from stream_monitor.event_types import PLAY_TYPE, STATUS_TYPE, VERDICT_TYPE
 from stream_monitor.kafka.errors import PoisonError
 
 VOLATILE: Final = ("detected_at", "versions")
@@ -75,6 +75,8 @@ def read(value: bytes | None) -> Entry:
         _check_play(data)
     elif kind_of_event == STATUS_TYPE:
         _check_status(data)
+    elif kind_of_event == VERDICT_TYPE:
+        _check_verdict(data)
     return found
 
 
@@ -128,6 +130,13 @@ def _check_status(data: Mapping[str, Any]) -> None:
         raise PoisonError("bad_field", "it has no object `seconds`")
     for name in seconds:
         _number(seconds, name)
+
+
+def _check_verdict(data: Mapping[str, Any]) -> None:
+    _number(data, "revision", whole=True)
+    _number(data, "replays", whole=True)
+    if not isinstance(data.get("early"), bool):
+        raise PoisonError("bad_field", f"early is {data.get('early')!r:.100}, neither true nor false")
 
 
 def _text(place: Mapping[str, Any], name: str) -> str:

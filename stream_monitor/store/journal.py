@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, Table, select
 
-from stream_monitor.event_types import PLAY_TYPE, STATUS_TYPE
+from stream_monitor.event_types import PLAY_TYPE, STATUS_TYPE, VERDICT_TYPE
 from stream_monitor.kafka.client import Partition, Received
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.store.database import Database
@@ -31,7 +31,6 @@ from stream_monitor.store.schema import events, plays, positions, rejects, runs,
 
 log = structlog.get_logger(__name__)
 
-VERDICT_TYPE: Final = "music.verdict.v1"
 KEPT_BYTES: Final = 4096
 """Of a value that is no event."""
 ROWS: Final = {STATUS_TYPE: (statuses, status_row), VERDICT_TYPE: (verdicts, verdict_row)}

@@ -58,8 +58,10 @@ def status_row(run_id: str, entry: Entry) -> Row:
 
 def verdict_row(run_id: str, entry: Entry) -> Row:
     """Of `verdicts`."""
-    told = {name: value if isinstance(value := entry.data.get(name), str) else None for name in ("verdict", "action")}
-    return {**_stream(run_id, entry), **told, "event_id": entry.event_id, "time": entry.time, "data": entry.data}
+    data = entry.data
+    told = {name: value if isinstance(value := data.get(name), str) else None for name in ("verdict", "action")}
+    order = {name: data[name] for name in ("revision", "replays", "early")}
+    return {**_stream(run_id, entry), **told, **order, "event_id": entry.event_id, "time": entry.time, "data": data}
 
 
 def _stream(run_id: str, entry: Entry) -> Row:

@@ -20,6 +20,7 @@ from typing import Any, Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -33,6 +34,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 LIVE: Final = "live"
@@ -145,6 +147,9 @@ verdicts = Table(
     Column("action", String),
     Column("time", Moment, nullable=False),
     Column("data", JSON, nullable=False),
+    Column("revision", BigInteger, server_default="0", nullable=False),
+    Column("replays", BigInteger, server_default="0", nullable=False),
+    Column("early", Boolean, server_default=false(), nullable=False),
     Index(None, "stream_kind", "stream_id", "time"),
 )
 

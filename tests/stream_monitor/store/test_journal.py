@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, func, select, text
 
 from stream_monitor.kafka.client import Partition, Received
 from stream_monitor.store.database import Database
 from stream_monitor.store.errors import OvertakenError, StoreSettingsError
 from stream_monitor.store.journal import Journal, Moved, Written
 from stream_monitor.store.positions import Stored
-from stream_monitor.store.schema import events, plays, positions, rejects, statuses
-from tests.stream_monitor.store.told import Event, a_day, play, record, status
+from stream_monitor.store.schema import events, plays, positions, rejects, statuses, verdicts
+from tests.stream_monitor.store.told import EPOCH, Event, a_day, play, record, status, verdict
 
 PLACE = Partition(topic="match.events", number=0)
 
@@ -104,12 +105,13 @@ BAD: dict[str, bytes | None] = {
     "no time": json.dumps(play(1, found_at="yesterday")).encode(),
     "deep": b"[" * 100_000,
     "a name without end": json.dumps(play(1, stream="x" * 5000)).encode(),
+    "a verdict without its order": json.dumps(verdict("u", 1)).replace('"revision": 1', '"revision": "1"').encode(),
     "before the calendar": json.dumps(play(1, found_at="0001-01-01T00:00:00+14:00")).encode(),
 }
 
 
 def test_what_is_no_event_is_put_aside_and_blocks_nothing(database: Database, desk: Desk) -> None:
-    """Fifteen kinds of it between two good ones, all in one batch, with reasons."""
+    """Sixteen kinds of it between two good ones, all in one batch, with reasons."""
     desk.write([play(0), *BAD.values(), play(2)])
     assert len(rows(database, plays)) == 2
     told = rows(database, rejects)
@@ -125,6 +127,23 @@ def test_an_event_of_an_unknown_type_is_kept(database: Database, desk: Desk) -> 
     assert desk.write([event]).outcomes == {"stored": 1}
     (row,) = rows(database, events)
     assert row["data"] == event["data"] and row["heard_at"] is None
+
+
+def last_words(database: Database) -> dict[str, tuple[str, str]]:
+    """What docs/store.md asks the database for: verdict and action by upload."""
+    page = (Path(__file__).parents[3] / "docs/store.md").read_text(encoding="utf-8")
+    question = page.split("```sql\n")[1].split("```")[0]
+    with database.reading() as connection:
+        return {row.stream_id: (row.verdict, row.action) for row in connection.execute(text(question))}
+
+
+def test_the_last_word_on_an_upload_is_found(database: Database, desk: Desk) -> None:
+    """In whatever order verdicts come; early ones, and those on what was sent again later, are not the last word."""
+    desk.write([verdict("a", 2, "match"), verdict("a", 0, "match", early=True), verdict("a", 1, "incomplete")])
+    desk.write([verdict("b", 0), verdict("b", 0, "match", replays=1), verdict("c", 0, "match", early=True)])
+    desk.write([verdict("d", 0, "match", epoch=EPOCH + 1), verdict("d", 3)])
+    assert last_words(database) == {"a": ("match", "allow"), "b": ("clear", "allow"), "d": ("match", "allow")}
+    assert len(rows(database, verdicts)) == 8
 
 
 def test_of_two_stores_one_is_overtaken(database: Database, desk: Desk, journal: Journal) -> None:

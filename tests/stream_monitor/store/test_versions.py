@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from sqlalchemy import select, text
 
 from stream_monitor.store.database import Database
 from stream_monitor.store.errors import SchemaError
-from stream_monitor.store.schema import metadata, runs
+from stream_monitor.store.schema import metadata, runs, verdicts
 from stream_monitor.store.settings import StoreSettings
 from stream_monitor.store.versions import MIGRATIONS, check, upgrade
+from tests.stream_monitor.store.told import verdict
 
 STEPS = [step.revision for step in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
 
@@ -49,6 +51,40 @@ def test_every_version_becomes_ours(url: str, before: str | None) -> None:
             found = set(connection.execute(select(runs.c.run_id)).scalars())
         assert found == ({"live"} if before is None else {"live", "old"})
         step_to(database, "base", down=True)
+
+
+OLD_VERDICT = text(
+    "INSERT INTO verdicts (run_id, event_id, stream_kind, stream_id, epoch, verdict, action, time, data)"
+    " VALUES ('live', :event_id, 'upload', 'u', 5, 'match', 'block', '2026-01-01 00:00:00', :data)"
+)
+STRANGE = (
+    {},
+    {"revision": "2", "replays": 1.5, "early": "yes"},
+    {"revision": [3], "replays": None, "early": 1},
+    {"revision": -1},
+)
+"""What no worker ever told, and no upgrade may fail on."""
+
+
+def test_verdicts_of_before_get_their_order(url: str) -> None:
+    """A database of version 0002 with verdicts in it: the columns are what the stored events say."""
+    told = [verdict("u", 0, "match", early=True), verdict("u", 12, "match"), verdict("u", 1, replays=3)]
+    with Database(StoreSettings(url=url)) as database:
+        step_to(database, "0002")
+        with database.writing() as connection:
+            for event in told:
+                connection.execute(OLD_VERDICT, {"event_id": event["id"], "data": json.dumps(event["data"])})
+            for number, data in enumerate(STRANGE):
+                connection.execute(OLD_VERDICT, {"event_id": f"strange-{number}", "data": json.dumps(data)})
+        upgrade(database)
+        with database.reading() as connection:
+            found = {row.event_id: row for row in connection.execute(select(verdicts))}
+    for event in told:
+        row, data = found.pop(event["id"]), event["data"]
+        assert (row.revision, row.replays, row.early) == (data["revision"], data["replays"], data["early"])
+        assert row.data == data
+    assert len(found) == len(STRANGE)
+    assert all(isinstance(row.revision, int) and isinstance(row.early, bool) for row in found.values())
 
 
 def test_a_newer_schema_is_refused_and_left(database: Database) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid5
 
-from stream_monitor.event_types import EVENT_NAMESPACE, PLAY_TYPE, STATUS_TYPE
+from stream_monitor.event_types import EVENT_NAMESPACE, PLAY_TYPE, STATUS_TYPE, VERDICT_TYPE
 from stream_monitor.kafka.client import Partition, Received
 from tests.fakes.schemas import checked
 
@@ -91,6 +91,23 @@ def status(number: int = 0, *, stream: str = "fm-1", state: str = "running") -> 
         "seconds": seconds, "clipped_s": 0.0, "dropped_s": None,
     }  # fmt: skip
     return _event(STATUS_TYPE, f"status|{stream}|{number}", stream, data, "2026-11-22T12:00:00.000Z")
+
+
+def verdict(
+    upload: str, revision: int = 0, word: str = "clear", *, early: bool = False, epoch: int = EPOCH, replays: int = 0
+) -> Event:
+    """What is said of an upload of a minute."""
+    seconds = {"heard": 60.0, "silent": 0.0, "missing": 0.0, "poisoned": 0.0, "unheard": 0.0}
+    data = {
+        "stream_id": upload, "stream_kind": "upload", "epoch": epoch, "revision": revision, "early": early,
+        "replays": replays, "verdict": word, "action": "review" if early else "allow", "rules": [], "reasons": [],
+        "duration_s": 60.0, "matched_s": 0.0, "share": None if early else 0.0, "coverage": 1.0, "seconds": seconds,
+        "plays": [],
+    }  # fmt: skip
+    name = f"verdict|{upload}|{epoch}|{replays}|{revision}"
+    found = _event(VERDICT_TYPE, name, upload, data, "2026-11-22T12:00:00.000Z")
+    checked(lines([found]))
+    return found
 
 
 def a_day(streams: int = 3, plays: int = 10) -> list[Event]:
