@@ -5,6 +5,7 @@ MonitorError
 │   ├── TopicError       exit 2: a topic is missing, or is not as it has to be; the message says what to do
 │   └── PartitionsError  exit 5: a topic has another number of partitions than the state was made with
 ├── BrokerError          retriable: no broker answers, or it refuses
+│   ├── AccessError      exit 2, not retriable: they let us not in, or not do what we are about to; says what to do
 │   └── PositionError    an offset to read from is not there (any more), or none is known: the reader has to decide
 └── PoisonError          a record that cannot be read; it goes to the dead letters with its code
 """
@@ -30,6 +31,13 @@ class BrokerError(MonitorError):
     """No broker answers, or the one that does refuses."""
 
     retriable: ClassVar[bool] = True
+
+
+class AccessError(BrokerError):
+    """The brokers let us not in, or do not let us do what we are about to: trying again mends nothing."""
+
+    retriable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 2
 
 
 class PositionError(BrokerError):

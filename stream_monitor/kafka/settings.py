@@ -48,10 +48,26 @@ class KafkaSettings(BaseModel):
         """This worker's name: `instance_id`, or the machine's."""
         return self.instance_id or socket.gethostname()
 
+    @property
+    def uses_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.security.endswith("ssl")
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether user and password are shown."""
+        return self.security.startswith("sasl")
+
     @model_validator(mode="after")
     def _complete(self) -> KafkaSettings:
-        if self.security.startswith("sasl") and (self.username is None or self.password_file is None):
+        if self.uses_sasl and (self.username is None or self.password_file is None):
             raise ValueError("sasl needs username and password_file")
+        if not self.uses_sasl and (self.username or self.password_file):
+            raise ValueError(f"username or password_file is given and security is {self.security}")
+        if not self.uses_tls and (self.ca_file or self.certificate_file or self.key_file):
+            raise ValueError(f"certificates are given and security is {self.security}")
+        if self.key_file is not None and self.certificate_file is None:
+            raise ValueError("key_file needs certificate_file")
         return self
 
 

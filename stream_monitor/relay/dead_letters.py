@@ -41,7 +41,11 @@ class DeadLetters:
         return () if self._complaint is None else (self._complaint,)
 
     async def send(self, record: Received, code: str, message: str) -> None:
-        """Returns once it is there, however long that takes: a record is not passed by before."""
+        """Returns once it is there, however long that takes: a record is not passed by before.
+
+        Raises:
+            AccessError: It may not be written.
+        """
         about = {
             "dlq_topic": record.partition.topic,
             "dlq_partition": str(record.partition.number),
@@ -57,6 +61,8 @@ class DeadLetters:
             try:
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._send, record, headers)
             except BrokerError as error:
+                if not error.retriable:
+                    raise
                 self._complaint = f"{self._route}: a dead letter cannot be written: {error}"
                 log.warning("a dead letter cannot be written; it is tried again", route=self._route, reason=str(error))
                 await asyncio.sleep(self._backoff.next_s())

@@ -118,6 +118,8 @@ class Route:
             self._take(turn)
             await self._commit()
         except BrokerError as error:
+            if not error.retriable:
+                raise
             self._complaint = f"Kafka: {error}"
             log.warning("Kafka does not answer; it is asked again", route=self._name, reason=str(error))
             await asyncio.sleep(TROUBLE_S)

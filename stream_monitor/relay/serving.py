@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 from stream_monitor.clock import SystemClock
 from stream_monitor.config import Config
-from stream_monitor.errors import SettingsError
+from stream_monitor.errors import MonitorError, SettingsError
 from stream_monitor.kafka.client import Admin
 from stream_monitor.kafka.errors import TopicError
 from stream_monitor.kafka.outbox import Labelled
@@ -42,6 +42,7 @@ def serve(
         SettingsError: Something cannot be used, or there is nothing to do.
         TopicError: The topic of events or of their dead letters is missing, or not as it has to be.
         BrokerError: No Kafka broker answers at the start.
+        AccessError: The brokers do not allow what it needs, whenever that comes out.
     """
     names = chosen(config, only)
     needed = {config.topics.events, dead_letters(config.topics.events)}
@@ -49,7 +50,13 @@ def serve(
         wrong = [each for each in check(admin, config.topics) if not each.good and each.topic in needed]
     if wrong:
         raise TopicError("; ".join(f"{finding.topic}: {finding.message}" for finding in wrong))
-    asyncio.run(_relay(config, names, stopping, at))
+    try:
+        asyncio.run(_relay(config, names, stopping, at))
+    except ExceptionGroup as group:
+        ours, rest = group.split(MonitorError)
+        if ours is None or rest is not None:
+            raise
+        raise _first(ours) from group
 
 
 def chosen(config: Config, only: str | None) -> list[str]:
@@ -64,6 +71,12 @@ def chosen(config: Config, only: str | None) -> list[str]:
     if only is not None and only not in known:
         raise SettingsError(f"--only {only}: there are {', '.join(known)}")
     return known if only is None else [only]
+
+
+def _first(group: ExceptionGroup[MonitorError]) -> MonitorError:
+    """An error out of the tasks that it went through."""
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, ExceptionGroup) else found
 
 
 def group_of(config: Config, name: str) -> KafkaSettings:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.stack.kafka_access import LISTENERS, KafkaAccess
 from tests.stack.server import HOST, Server, ServerError, free_ports, listens
 
 POM = Path(__file__).with_name("pom.xml")
@@ -68,6 +69,7 @@ class Kafka:
         ports: Sequence[int] | None = None,
         nodes: int = 1,
         advertised: Sequence[str] | None = None,
+        access: KafkaAccess | None = None,
     ) -> None:
         """Writes what the nodes need; nothing runs before `start`.
 
@@ -76,6 +78,7 @@ class Kafka:
             ports: Of the nodes; None takes free ones.
             nodes: How many.
             advertised: host:port that clients are told instead, e.g. those of proxies.
+            access: Listeners with TLS and SASL on free ports beside the plain one of the first node; None is none.
         """
         libraries = jars()
         folder = folder.resolve()
@@ -83,6 +86,8 @@ class Kafka:
         controllers = free_ports(nodes)
         voters = ",".join(f"{n + 1}@{HOST}:{port}" for n, port in enumerate(controllers))
         self.nodes = []
+        self.secured: dict[str, str] = {}
+        """host:port of the listeners of `access`."""
         for n, (port, controller) in enumerate(zip(self.ports, controllers, strict=True)):
             home = folder / f"node-{n + 1}"
             told = advertised[n] if advertised else f"{HOST}:{port}"
@@ -92,8 +97,13 @@ class Kafka:
                 controller = int(lines["listeners"].rsplit(":", 1)[1])
             else:
                 home.mkdir(parents=True, exist_ok=True)
-                known.write_text(_settings(n + 1, nodes, port, controller, told, voters, home / "data"))
-                _java(libraries, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(known))
+                keys = _settings(n + 1, nodes, port, controller, told, voters, home / "data")
+                options: list[str] = []
+                if access is not None:
+                    self._secure(keys, access.settings(home))
+                    options += access.format_options()
+                known.write_text("".join(f"{key}={value}\n" for key, value in keys.items()))
+                _java(libraries, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(known), *options)
             command = ["java", HEAP, "-cp", f"{libraries}/*", "kafka.Kafka", str(known)]
             self.nodes.append(
                 KafkaNode(
@@ -110,6 +120,18 @@ class Kafka:
         """What clients are given."""
         return ",".join(node.advertised for node in self.nodes)
 
+    def _secure(self, keys: dict[str, object], more: dict[str, object]) -> None:
+        """Adds listeners to a node's settings; the controller's stays the last."""
+        own = {name: f"{HOST}:{port}" for name, port in zip(LISTENERS, free_ports(len(LISTENERS)), strict=True)}
+        addresses = "".join(f"{name}://{address}," for name, address in own.items())
+        for key in ("listeners", "advertised.listeners"):
+            keys[key] = f"{addresses}{keys[key]}"
+        keys["listener.security.protocol.map"] = ",".join(
+            (*(f"{name}:{name}" for name in LISTENERS), str(keys["listener.security.protocol.map"]))
+        )
+        keys |= more
+        self.secured = self.secured or own
+
     def start(self) -> None:
         """Starts all nodes: first all processes, then the waiting, since controllers wait for each other."""
         for node in self.nodes:
@@ -123,9 +145,11 @@ class Kafka:
             node.server.stop()
 
 
-def _settings(node_id: int, nodes: int, port: int, controller: int, advertised: str, voters: str, data: Path) -> str:
+def _settings(
+    node_id: int, nodes: int, port: int, controller: int, advertised: str, voters: str, data: Path
+) -> dict[str, object]:
     copies = min(3, nodes)
-    keys = {
+    return {
         "process.roles": "broker,controller",
         "node.id": node_id,
         "controller.quorum.voters": voters,
@@ -142,7 +166,6 @@ def _settings(node_id: int, nodes: int, port: int, controller: int, advertised: 
         "transaction.state.log.num.partitions": 4,
         "group.initial.rebalance.delay.ms": 0,
     }
-    return "".join(f"{key}={value}\n" for key, value in keys.items())
 
 
 def _java(libraries: Path, main: str, *arguments: str) -> None:

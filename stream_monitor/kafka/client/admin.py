@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
-from stream_monitor.kafka.client.connection import connection, words
-from stream_monitor.kafka.errors import BrokerError
+from stream_monitor.kafka.client.connection import connection
+from stream_monitor.kafka.client.refusals import Refusals, words
 from stream_monitor.kafka.settings import KafkaSettings
 
 
@@ -38,10 +38,11 @@ class Admin:
             BrokerError: No broker answers.
         """
         self.where = settings.bootstrap_servers
+        self._refusals = Refusals(settings=settings, operation="Describe")
         try:
             self._client = KafkaAdminClient(**connection(settings))
         except KafkaError as error:
-            raise BrokerError(f"{self.where}: {words(error)}; is Kafka there?") from error
+            raise self._refusals.at_start(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -65,20 +66,28 @@ class Admin:
         except TopicAlreadyExistsError:
             return False
         except KafkaError as error:
-            raise BrokerError(f"topic {name} cannot be created: {words(error)}") from error
+            refusals = replace(self._refusals, operation="Create", topics=(name,))
+            raise refusals.of(error, f"topic {name} cannot be created: {words(error)}") from error
         return True
 
     def describe(self, name: str, settings: Sequence[str]) -> TopicState | None:
         """A topic, with those of its settings; None where there is none.
 
         Raises:
+            AccessError: It may not be described.
             BrokerError: The brokers refuse.
         """
         found = self._ask(lambda: self._client.describe_topics([name]))[0]
+        if found["error_code"] == TopicAuthorizationFailedError.errno:
+            raise self._refusals.access("Describe", "topic", name)
         if found["error_code"] or not found["partitions"]:
             return None
         resource = ConfigResource(ConfigResourceType.TOPIC, name)
-        known = self._ask(lambda: self._client.describe_configs([resource], config_filter="all"))["topic"][name]
+        known: Mapping[str, Any] = {}
+        if settings:
+            known = self._ask(lambda: self._client.describe_configs([resource], config_filter="all"))["topic"][name]
+            if not known:  # the client passes over the refusal
+                raise self._refusals.access("DescribeConfigs", "topic", name)
         return TopicState(
             name=name,
             partitions=len(found["partitions"]),
@@ -100,4 +109,4 @@ class Admin:
         try:
             return question()
         except KafkaError as error:
-            raise BrokerError(f"{self.where}: {words(error)}") from error
+            raise self._refusals.of(error) from error

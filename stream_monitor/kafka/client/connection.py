@@ -1,12 +1,16 @@
-"""How every client gets in, and what an error of the client says in one line."""
+"""How every client gets in. It knows nothing of what a client does there."""
 
 from __future__ import annotations
 
+import ssl
+from contextlib import suppress
 from typing import Any
 
-from kafka.errors import KafkaError
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
 from stream_monitor.errors import SettingsError
+from stream_monitor.kafka.client.entrance import try_entrance
 from stream_monitor.kafka.settings import KafkaSettings, MiB
 
 LARGEST_RECORD = MiB
@@ -14,43 +18,66 @@ LARGEST_RECORD = MiB
 BATCH_BYTES, LINGER_MS = MiB, 5
 """Bigger batches double the throughput of audio."""
 METADATA_S = 10.0
+GIVE_UP_S = 1.0
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:
     """What every client is given to get in.
 
     Raises:
-        SettingsError: The password's file cannot be read.
+        AccessError: The brokers let us not in.
+        SettingsError: A certificate or the password cannot be read.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers.split(","),
         "bootstrap_timeout_ms": round(1e3 * settings.connect_s),
         "security_protocol": settings.security.upper(),
     }
-    if settings.security.endswith("ssl"):
-        files = {"ssl_cafile": settings.ca_file, "ssl_certfile": settings.certificate_file}
-        files["ssl_keyfile"] = settings.key_file
-        options |= {name: str(path) for name, path in files.items() if path is not None}
-    if settings.security.startswith("sasl"):
-        secret = settings.password_file
-        if secret is None:
-            raise SettingsError("kafka.password_file is missing")
-        try:
-            password = secret.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise SettingsError(f"kafka.password_file {secret}: {error.strerror}") from error
+    if settings.uses_tls:
+        options["ssl_context"] = _tls_context(settings)
+    if settings.uses_sasl:
         options |= {
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.username,
-            "sasl_plain_password": password,
+            "sasl_plain_password": _password(settings),
         }
+    if settings.security != "plaintext":
+        try_entrance(settings, options)
     return options
 
 
-def words(error: KafkaError) -> str:
-    """An error of the client in one line, without the request that it quotes."""
-    text = str(error).partition("\n")[0]
-    quoted = text.rpartition("error_message='")[2] if "error_message='" in text else ""
-    double = text.rpartition('error_message="')[2] if 'error_message="' in text else ""
-    said = (double.partition('"')[0] or quoted.partition("'")[0]) or text
-    return said[:300]
+def give_up(producer: KafkaProducer) -> None:
+    """Closes a producer at once; what is on its way is lost.
+
+    The client's `close` waits for that first, and where its time is over it stays open and goes on sending.
+    """
+    producer._sender.force_close()
+    with suppress(KafkaTimeoutError):
+        producer.close(timeout=GIVE_UP_S)
+
+
+def _tls_context(settings: KafkaSettings) -> ssl.SSLContext:
+    files = (settings.ca_file, settings.certificate_file, settings.key_file)
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.certificate_file is not None:
+            # Without a password here the library would ask for one at the terminal.
+            context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
+    except (OSError, ssl.SSLError) as error:
+        named = ", ".join(str(path) for path in files if path is not None)
+        reason = error.strerror or str(error)
+        raise SettingsError(
+            f"kafka: the certificates {named} cannot be used (PEM, no pass phrase): {reason}"
+        ) from error
+    return context
+
+
+def _password(settings: KafkaSettings) -> str:
+    secret = settings.password_file
+    if secret is None:
+        raise SettingsError("kafka.password_file is missing")
+    try:
+        return secret.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SettingsError(f"kafka.password_file {secret}: {reason}") from error

@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from stream_monitor.kafka.client.connection import connection, words
+from stream_monitor.kafka.client.connection import connection
 from stream_monitor.kafka.client.records import Membership, Partition, Received, place_of, received_of
-from stream_monitor.kafka.errors import BrokerError
+from stream_monitor.kafka.client.refusals import Refusals
 from stream_monitor.kafka.settings import KafkaSettings, MiB
 
 
@@ -38,7 +38,7 @@ class Consumer:
         Raises:
             BrokerError: No broker answers.
         """
-        self._where = settings.bootstrap_servers
+        self._refusals = Refusals(settings=settings, operation="Read", topics=tuple(topics))
         try:
             self._client = KafkaConsumer(
                 **connection(settings),
@@ -56,7 +56,7 @@ class Consumer:
             )
             self._client.subscribe(list(topics))
         except KafkaError as error:
-            raise BrokerError(f"{self._where}: {words(error)}; is Kafka there?") from error
+            raise self._refusals.at_start(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -114,4 +114,4 @@ class Consumer:
         try:
             return question()
         except KafkaError as error:
-            raise BrokerError(f"{self._where}: {words(error)}") from error
+            raise self._refusals.of(error) from error

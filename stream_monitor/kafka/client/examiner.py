@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError
 
-from stream_monitor.kafka.client.connection import connection, words
-from stream_monitor.kafka.errors import BrokerError
+from stream_monitor.kafka.client.connection import connection, give_up
+from stream_monitor.kafka.client.refusals import Refusals, words
 from stream_monitor.kafka.settings import KafkaSettings
 
 _GROUP_IS_NEW = 69
@@ -52,7 +52,7 @@ class Examiner:
             SettingsError: As `connection`.
         """
         self._settings = settings
-        self._where = settings.bootstrap_servers
+        self._refusals = Refusals(settings=settings, operation="Describe")
         self._client = self._ask(lambda: KafkaAdminClient(**connection(settings)))
 
     def __enter__(self) -> Self:
@@ -100,6 +100,7 @@ class Examiner:
         Raises:
             BrokerError: No transaction can be opened.
         """
+        self._refusals = replace(self._refusals, transactional_id=name)
         seconds = round(1e3 * self._settings.connect_s)
         options = {**connection(self._settings), "transactional_id": name, "max_block_ms": seconds}
         options |= {"metrics_enabled": False, "allow_auto_create_topics": False, "delivery_timeout_ms": seconds}
@@ -113,14 +114,15 @@ class Examiner:
                 try:
                     client.send(topic, key=b"doctor", value=b"").get(self._settings.connect_s)
                 except KafkaError as error:
-                    refused = f"{topic}: {words(error)}"
+                    refusals = replace(self._refusals, operation="Write", topics=(topic,))
+                    refused = str(refusals.of(error, f"{topic}: {words(error)}"))
                     break
                 if topic == topics[0]:
                     ended_s = time.time()
             started_ms = None if refused else self._started_ms(name)
             self._ask(client.abort_transaction)
         finally:
-            client.close(timeout=0)
+            give_up(client)
         if started_ms is None:
             return Trial(refused=refused, ahead_s=None, precision_s=None)
         middle_s, half_s = (begun_s + ended_s) / 2, (ended_s - begun_s) / 2
@@ -143,4 +145,4 @@ class Examiner:
         try:
             return question()
         except KafkaError as error:
-            raise BrokerError(f"{self._where}: {words(error)}") from error
+            raise self._refusals.of(error) from error

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Self
 
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from stream_monitor.kafka.client.connection import connection, words
+from stream_monitor.kafka.client.connection import connection
 from stream_monitor.kafka.client.records import Partition, Received, place_of, received_of
+from stream_monitor.kafka.client.refusals import Refusals
 from stream_monitor.kafka.errors import BrokerError
 from stream_monitor.kafka.settings import KafkaSettings, MiB
 
@@ -28,7 +30,7 @@ class LogReader:
         Raises:
             BrokerError: No broker answers.
         """
-        self._where = settings.bootstrap_servers
+        self._refusals = Refusals(settings=settings, operation="Read")
         self._deadline_s = deadline_s
         try:
             self._client = KafkaConsumer(
@@ -41,7 +43,7 @@ class LogReader:
                 allow_auto_create_topics=False,
             )
         except KafkaError as error:
-            raise BrokerError(f"{self._where}: {words(error)}; is Kafka there?") from error
+            raise self._refusals.at_start(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -69,4 +71,4 @@ class LogReader:
                 for batch in self._client.poll(timeout_ms=500).values():
                     yield from map(received_of, batch)
         except KafkaError as error:
-            raise BrokerError(f"{self._where}: {words(error)}") from error
+            raise replace(self._refusals, topics=(partition.topic,)).of(error) from error

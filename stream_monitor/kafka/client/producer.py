@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,8 +17,9 @@ from stream_monitor.kafka.client.connection import (
     LINGER_MS,
     METADATA_S,
     connection,
-    words,
+    give_up,
 )
+from stream_monitor.kafka.client.refusals import Refusals, words
 from stream_monitor.kafka.errors import BrokerError, PoisonError
 from stream_monitor.kafka.settings import KafkaSettings, MiB
 
@@ -37,6 +39,7 @@ class Producer:
             BrokerError: No broker answers.
             SettingsError: As `connection`.
         """
+        self._refusals = Refusals(settings=settings, operation="Write")
         self._limit = in_flight_bytes
         self._deadline_s = deadline_s
         self._on_its_way: deque[tuple[Any, int, str]] = deque()
@@ -58,7 +61,7 @@ class Producer:
                 request_timeout_ms=min(30_000, round(1e3 * deadline_s / 2)),
             )
         except KafkaError as error:
-            raise BrokerError(f"{settings.bootstrap_servers}: {words(error)}; is Kafka there?") from error
+            raise self._refusals.at_start(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +70,10 @@ class Producer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Closes; what is still on its way after an error is given up."""
-        self._client.close(timeout=0 if error is not None else self._deadline_s)
+        if error is not None:
+            give_up(self._client)
+        else:
+            self._client.close(timeout=self._deadline_s)
 
     def send(self, topic: str, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
         """Hands a record over; waits while too much is on its way.
@@ -83,7 +89,7 @@ class Producer:
         except MessageSizeTooLargeError as error:
             raise PoisonError("too_large", f"a record of {len(value)} bytes: {LARGEST_RECORD} are allowed") from error
         except KafkaError as error:
-            raise BrokerError(f"topic {topic}: {words(error)}; `stream-monitor topics check` says more") from error
+            raise self._failed(topic, error, f"{words(error)}; `stream-monitor topics check` says more") from error
         self._on_its_way.append((future, len(value), topic))
         self._bytes += len(value)
 
@@ -102,5 +108,8 @@ class Producer:
         try:
             future.get(timeout=self._deadline_s)
         except KafkaError as error:
-            raise BrokerError(f"topic {topic}: a record was not delivered: {words(error)}") from error
+            raise self._failed(topic, error, f"a record was not delivered: {words(error)}") from error
         self.sent += 1
+
+    def _failed(self, topic: str, error: KafkaError, what: str) -> BrokerError:
+        return replace(self._refusals, topics=(topic,)).of(error, f"topic {topic}: {what}")

@@ -8,9 +8,9 @@ from typing import Any, Self
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from stream_monitor.kafka.client.connection import connection, words
+from stream_monitor.kafka.client.connection import connection
 from stream_monitor.kafka.client.records import Partition, Received, place_of, received_of
-from stream_monitor.kafka.errors import BrokerError
+from stream_monitor.kafka.client.refusals import Refusals
 from stream_monitor.kafka.settings import KafkaSettings, MiB
 
 
@@ -23,7 +23,7 @@ class Tail:
         Raises:
             BrokerError: No broker answers.
         """
-        self._where = settings.bootstrap_servers
+        self._refusals = Refusals(settings=settings, operation="Read", topics=(partition.topic,))
         self._place = place_of(partition)
         try:
             self._client = KafkaConsumer(
@@ -39,7 +39,7 @@ class Tail:
             self._client.assign([self._place])
             self._client.seek_to_beginning(self._place)
         except KafkaError as error:
-            raise BrokerError(f"{self._where}: {words(error)}; is Kafka there?") from error
+            raise self._refusals.at_start(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -75,4 +75,4 @@ class Tail:
         try:
             return question()
         except KafkaError as error:
-            raise BrokerError(f"{self._where}: {words(error)}") from error
+            raise self._refusals.of(error) from error

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from kafka import KafkaProducer, OffsetAndMetadata
 from kafka.errors import (
+    AuthorizationError,
     CommitFailedError,
     FencedInstanceIdError,
     IllegalGenerationError,
@@ -16,9 +17,10 @@ from kafka.errors import (
     UnknownMemberIdError,
 )
 
-from stream_monitor.kafka.client.connection import BATCH_BYTES, LARGEST_RECORD, LINGER_MS, connection, words
+from stream_monitor.kafka.client.connection import BATCH_BYTES, LARGEST_RECORD, LINGER_MS, connection, give_up
 from stream_monitor.kafka.client.records import Membership, Partition, place_of
-from stream_monitor.kafka.errors import BrokerError, FencedError
+from stream_monitor.kafka.client.refusals import Refusals, words
+from stream_monitor.kafka.errors import FencedError
 from stream_monitor.kafka.settings import KafkaSettings
 
 FENCED = (
@@ -48,8 +50,13 @@ class TransactionalProducer:
             transaction_s: How long a transaction may be open before the brokers abort it.
 
         Raises:
+            AccessError: The brokers let us not in, or not use the name.
             BrokerError: No broker answers.
         """
+        self._refusals = Refusals(settings=settings, operation="Write", transactional_id=name)
+        self._transaction_s = transaction_s
+        self._lost: BaseException | None = None
+        """Why a record of the open transaction is not in it, as the sender's thread was told."""
         try:
             self._client = KafkaProducer(
                 **connection(settings),
@@ -64,19 +71,24 @@ class TransactionalProducer:
                 max_request_size=LARGEST_RECORD,
                 allow_auto_create_topics=False,
             )
+        except KafkaError as error:
+            raise self._refusals.at_start(error) from error
+        try:
             self._client.init_transactions()
         except KafkaError as error:
-            raise BrokerError(f"{settings.bootstrap_servers}: {words(error)}; is Kafka there?") from error
+            give_up(self._client)
+            raise self._refusals.at_start(error) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Closes at once; a transaction that is open is aborted by the brokers in time."""
-        self._client.close(timeout=0)
+        give_up(self._client)
 
     def begin(self) -> None:
         """Opens a transaction."""
+        self._lost = None
         self._ask(self._client.begin_transaction)
 
     def send(
@@ -88,7 +100,10 @@ class TransactionalProducer:
         partition: int | None = None,
     ) -> None:
         """Puts a record into the transaction; no value is a tombstone. What fails is told by `commit`."""
-        self._ask(lambda: self._client.send(topic, value=value, key=key, headers=list(headers), partition=partition))
+        future = self._ask(
+            lambda: self._client.send(topic, value=value, key=key, headers=list(headers), partition=partition)
+        )
+        future.add_errback(self._lose)
 
     def send_positions(self, positions: Mapping[Partition, tuple[int, str]], membership: Membership) -> None:
         """Puts offsets with their metadata into the transaction; refused where the group has gone on without us."""
@@ -104,11 +119,22 @@ class TransactionalProducer:
             FencedError: Another process has our name, or the group has gone on without us.
             BrokerError: Anything else; nobody knows what became of the transaction.
         """
+        # The client commits without a record that never came into it (its topic may not be seen), and may wait for ever
+        # where a topic is refused while it commits: first all records, then the end.
+        self._ask(lambda: self._client.flush(self._transaction_s))
+        self._ask(self._raise_lost)
         self._ask(self._client.commit_transaction)
 
     def abort(self) -> None:
         """Makes nothing of it seen."""
         self._ask(self._client.abort_transaction)
+
+    def _lose(self, error: BaseException) -> None:
+        self._lost = self._lost or error
+
+    def _raise_lost(self) -> None:
+        if self._lost is not None:
+            raise self._lost
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         try:
@@ -116,4 +142,6 @@ class TransactionalProducer:
         except FENCED as error:
             raise FencedError(f"another worker has taken over: {words(error)}") from error
         except KafkaError as error:
-            raise BrokerError(f"the transaction failed: {words(error)}") from error
+            # The client says that the transaction is broken; why, it told to whoever sent the record.
+            cause = self._lost if isinstance(self._lost, AuthorizationError) else error
+            raise self._refusals.of(cause, f"the transaction failed: {words(error)}") from error

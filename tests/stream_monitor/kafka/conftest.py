@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,13 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         pytest.skip(str(error))
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """What a test leaves to the garbage is collected while its own filters of warnings hold."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
