@@ -55,7 +55,7 @@ class Holdings:
 
     def take(self, partition: Partition, position: Position) -> None:
         """A partition is ours from here on."""
-        self._books[partition] = PartitionBook(frontier=position.frontier)
+        self._books[partition] = PartitionBook(frontier=position.frontier, read_to=position.replay_from)
         self._clocks[partition] = _Clock()
 
     def restored(self, stream: StreamKey, home: Partition) -> None:

@@ -36,6 +36,8 @@ class PartitionBook:
     """The book of one partition; offsets only rise."""
 
     frontier: int
+    read_to: int
+    """Where reading stands: below the frontier while what was heard before is heard again."""
     _streams: dict[StreamKey, deque[Kept]] = field(default_factory=dict)
 
     @property
@@ -53,11 +55,12 @@ class PartitionBook:
         if records and offset <= records[-1].offset:
             raise ValueError(f"offset {offset} of {stream.stream_id!r} after {records[-1].offset}")
         records.append(Kept(offset=offset, end_sample=end_sample))
-        self.frontier = max(self.frontier, offset + 1)
+        self.passed(offset)
 
     def passed(self, offset: int) -> None:
         """A record that belongs to no open stream is done with: unreadable, late, or the last of its stream."""
         self.frontier = max(self.frontier, offset + 1)
+        self.read_to = max(self.read_to, offset + 1)
 
     def closed(self, stream: StreamKey) -> None:
         """A stream has ended: nothing of it is needed any more. One that is not known is no error."""
@@ -70,7 +73,8 @@ class PartitionBook:
             needed_from: For each open stream the first sample that must be heard again. A stream that is not named
                 keeps all its records.
         """
-        oldest = self.frontier
+        # Streams whose records come only now are not in the book yet, and need them all the same.
+        oldest = min(self.frontier, self.read_to)
         for stream, records in self._streams.items():
             first = needed_from.get(stream)
             while first is not None and len(records) > 1 and records[0].end_sample <= first:
