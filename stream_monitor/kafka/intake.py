@@ -24,8 +24,11 @@ from stream_monitor.kafka.records import AudioRecord, parse
 from stream_monitor.kafka.segment_audio import Announced
 from stream_monitor.segments import Samples, Segment
 
-AHEAD: Final = 8
-"""Records of a partition that are decoded before their turn: half a megabyte each."""
+AHEAD: Final = 192
+"""Records that are decoded before their turn, of all partitions together: half a megabyte each. More than one batch of
+the encoder takes, so that the decoders work while a batch is heard."""
+LEAST_AHEAD: Final = 4
+"""Of each partition, however many there are."""
 
 
 class Decodes(Protocol):
@@ -198,7 +201,8 @@ class Intake:
         return Taken(record=first.record, said=said, segment=segment, poison=poison)
 
     def _decode_ahead(self, queue: _Queue) -> None:
-        while queue.begun < min(AHEAD, len(queue.waiting)):
+        ahead = max(LEAST_AHEAD, AHEAD // len(self._queues))
+        while queue.begun < min(ahead, len(queue.waiting)):
             each = queue.waiting[queue.begun]
             if each.wanted and each.said is not None:
                 each.samples = self._sandbox.submit(announced(each.said), each.record.value or b"")

@@ -119,7 +119,7 @@ def test_only_some_are_decoded_ahead_and_what_is_not_wanted_never() -> None:
     """Samples are a hundred times what they were encoded to."""
     decoder = HandDecoder(at_once=False)
     intake = Intake(decoder, records=100, megabytes=1)
-    for offset in range(3 * AHEAD):
+    for offset in range(2 * AHEAD):
         intake.put(record_of(PARTITIONS[0], offset), lambda said: said.seq % 2 == 1)
     assert [said.seq for said, _, _ in decoder.asked] == list(range(1, AHEAD, 2))
     taken = intake.take(0.0)
