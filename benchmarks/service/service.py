@@ -164,7 +164,7 @@ class Service:
                 return records
             if time.monotonic() > deadline or any(worker.process.poll() for worker in self.workers):
                 raise SystemExit(f"the streams of {self.name} did not end; logs: {self.folder}")
-            time.sleep(0.5)
+            time.sleep(1.0)
 
     def stop(self) -> None:
         """Ends its workers."""
