@@ -15,7 +15,8 @@ from pathlib import Path
 
 from stream_monitor.bench.machine import describe
 from stream_monitor.cli.logging import quiet_logging
-from tests.chaos.cases import CASES, FULL, SMALL
+from tests.chaos.case import FULL, SMALL
+from tests.chaos.cases import CASES
 from tests.chaos.running import run_cases
 from tests.chaos.table import write_table
 from tests.chaos.world import make_world
@@ -40,6 +41,7 @@ def main() -> int:
     path = options.output / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-chaos.jsonl"
     bad = 0
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL is another user than root
         world = make_world(Path(folder), streams=options.streams, seed=options.seed)
         for result in run_cases(
             options.cases or list(CASES), world, Path(folder), scale=FULL if options.scale == "full" else SMALL,

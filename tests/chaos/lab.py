@@ -80,6 +80,25 @@ class Lab:
         with Admin(self.kafka) as admin:
             create(admin, self.topics)
 
+    def reconfigure(self, **more: Any) -> None:
+        """Other keys for workers that start from now on."""
+        tree = yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        self.config.write_text(yaml.safe_dump(tree | more), encoding="utf-8")
+
+    def another(self, suffix: str) -> Lab:
+        """The same world on topics of its own, opened."""
+        made = Lab(
+            name=f"{self.name}-{suffix}",
+            bootstrap=self.bootstrap,
+            folder=self.folder,
+            world=self.world,
+            partitions=self.partitions,
+            replication=self.replication,
+            service=self.service,
+        )
+        made.open()
+        return made
+
     def send(self, records: Sequence[Sendable]) -> None:
         """In their order."""
         with Producer(self.kafka) as producer:
@@ -95,10 +114,26 @@ class Lab:
 
     # Workers.
 
-    def start(self, name: str = "one", *, label: str = "never", times: int = 0, before: Sequence[str] = ()) -> None:
-        """A worker; `before` are words in front of its command, e.g. `faketime`."""
+    def start(
+        self,
+        name: str = "one",
+        *,
+        label: str = "never",
+        times: int = 0,
+        how: signal.Signals = signal.SIGKILL,
+        before: Sequence[str] = (),
+    ) -> None:
+        """A worker.
+
+        Args:
+            name: Its instance.
+            label: The point of a transaction at which something happens to it ...
+            times: ... the nth time that it comes there.
+            how: What happens.
+            before: Words in front of its command, e.g. `faketime`.
+        """
         command = [*before, sys.executable, "-m", "tests.stream_monitor.kafka.crashing", str(self.config)]
-        command += [str(self.world.catalogue), label, str(times)]
+        command += [str(self.world.catalogue), label, str(times), how.name]
         with self.log(name).open("ab") as log:
             self.workers[name] = subprocess.Popen(
                 command, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1", "WORKER": name}
@@ -133,6 +168,16 @@ class Lab:
     def log(self, name: str) -> Path:
         """What a worker printed, over all its lives."""
         return self.folder / f"{self.name}-{name}.log"
+
+    def taken_over(self, name: str) -> int:
+        """How often a worker has taken partitions over, in all its lives."""
+        log = self.log(name)
+        return log.read_text(encoding="utf-8").count("partitions taken over") if log.exists() else 0
+
+    def stopped(self, name: str) -> bool:
+        """Whether a worker sleeps by SIGSTOP."""
+        text = Path(f"/proc/{self.workers[name].pid}/stat").read_text(encoding="ascii")
+        return text.rpartition(")")[2].split()[0] == "T"
 
     def finish(self) -> None:
         """Ends all workers."""

@@ -1,4 +1,4 @@
-"""Brokers for cases: one that cases share, one that a case may kill, three, or one that is reached by a proxy only."""
+"""Brokers for cases: one that cases share, one that a case may kill, three, one behind a proxy, one on a small disk."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests.chaos.disk import SmallDisk
+from tests.chaos.lab import CaseError
 from tests.chaos.proxy import Proxy
 from tests.stack.kafka import Kafka
 from tests.stack.server import HOST
+
+DISK_MB = 192
+"""Room for the world's records, and little more."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -19,8 +24,11 @@ class Rig:
     folder: Path
     cluster: Kafka = field(init=False)
     proxies: list[Proxy] = field(default_factory=list)
+    _disk: SmallDisk | None = None
 
     def __enter__(self) -> Self:
+        if self.kind == "small disk":
+            self._disk = SmallDisk(self.folder, megabytes=DISK_MB).__enter__()
         if self.kind == "proxy":
             self.proxies = [Proxy()]
             self.cluster = Kafka(self.folder, advertised=[f"{HOST}:{proxy.port}" for proxy in self.proxies])
@@ -35,6 +43,19 @@ class Rig:
         for proxy in self.proxies:
             proxy.stop()
         self.cluster.stop()
+        if self._disk is not None:
+            self._disk.__exit__()
+
+    @property
+    def small_disk(self) -> SmallDisk:
+        """What the cluster's folder lies on.
+
+        Raises:
+            CaseError: It is a disk like any other.
+        """
+        if self._disk is None:
+            raise CaseError("this cluster has no disk of its own")
+        return self._disk
 
     @property
     def replication(self) -> int:

@@ -9,10 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.cases import CASES, Scale
+from tests.chaos.case import Scale
+from tests.chaos.cases import CASES
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.rig import Rig
 from tests.chaos.world import World
+from tests.stack.server import ServerError
 
 QUIET_S = 8.0
 
@@ -66,7 +68,7 @@ def run_cases(names: Sequence[str], world: World, folder: Path, *, scale: Scale,
                 try:
                     lab.open()
                     result |= {"proof": case(rig, lab, oracle, scale, random.Random(seed)), "good": True}
-                except AssertionError as error:
+                except (AssertionError, ServerError) as error:
                     result |= {"good": False, "reason": str(error)[:2000]}
                 finally:
                     lab.finish()

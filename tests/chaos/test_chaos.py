@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.cases import SMALL
+from tests.chaos.case import SMALL
 from tests.chaos.running import run_cases
 from tests.chaos.world import make_world
 from tests.stack.kafka import jars

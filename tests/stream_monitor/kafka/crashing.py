@@ -1,4 +1,4 @@
-"""A worker that is killed (-9, by itself) the nth time that it comes to a labelled point. Run as a program by tests."""
+"""A worker that sends itself a signal (SIGKILL) the nth time that it comes to a labelled point. Run by tests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import signal
 import sys
 from pathlib import Path
 
+import structlog
+
 from stream_monitor.cli.interruption import interruption
 from stream_monitor.cli.logging import configure_logging
 from stream_monitor.config import load
+from stream_monitor.errors import MonitorError
 from stream_monitor.kafka.serving import serve
 
 
-def main(config: str, catalogue: str, label: str, times: str) -> None:
+def main(config: str, catalogue: str, label: str, times: str, how: str = "SIGKILL") -> None:
     """Serves until SIGTERM, or until the point."""
     left = int(times)
 
@@ -22,12 +25,16 @@ def main(config: str, catalogue: str, label: str, times: str) -> None:
         if here == label:
             left -= 1
             if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), signal.Signals[how])
 
     configure_logging(level="info", as_json=False)
     os.environ["STREAM_MONITOR__KAFKA__INSTANCE_ID"] = os.environ["WORKER"]
     with interruption() as interrupted:
-        serve(load(Path(config)), Path(catalogue), interrupted, at=at)
+        try:
+            serve(load(Path(config)), Path(catalogue), interrupted, at=at)
+        except MonitorError as error:  # as the command line ends
+            structlog.get_logger(__name__).error(str(error), kind=type(error).__name__)
+            sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,191 @@
+"""Cases in which workers are killed, put to sleep, slowed down, or come and go."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import time
+from dataclasses import replace
+from functools import partial
+
+from stream_monitor.cli import main
+from tests.chaos.case import Proof, Scale, until, until_told
+from tests.chaos.disk import SmallDisk
+from tests.chaos.lab import CaseError, Events, Lab
+from tests.chaos.rig import Rig
+from tests.fakes.band import song
+from tests.stream_monitor.sound import write_audio
+
+LABELS = ("after send", "before offsets", "before commit", "after commit")
+
+
+def labelled_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
+    """A worker kills itself at each labelled point of a transaction, one after the other; then one works to the end."""
+    lab.send_world()
+    for label in LABELS:
+        lab.start("one", label=label, times=rng.randint(1, 2))
+        lab.exits.append(lab.workers["one"].wait(180))
+    if lab.exits != [-signal.SIGKILL] * len(LABELS):
+        raise CaseError(f"a labelled point was not reached: exit codes {lab.exits}")
+    aborted = lab.aborted()
+    lab.supervise("one")
+    lab.wait_for(oracle)
+    return {"killed_at": list(LABELS), "aborted_records": aborted}
+
+
+def random_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
+    """kill -9 at seeded random times, most of them while a worker works; a new round whenever all has been told."""
+    kills = rounds = aborted = 0
+    told: list[int] = []
+    while kills < scale.kills:
+        here = lab if not rounds else lab.another(f"round-{rounds}")
+        rounds += 1
+        here.send_world()
+        while kills < scale.kills and len(here.events()) < len(oracle):
+            before = here.taken_over("one")
+            here.start("one")
+            if rng.random() < 0.1:  # before it has begun
+                time.sleep(rng.uniform(0.5, 4.0))
+            else:
+                until(lambda before=before, here=here: here.taken_over("one") > before, what="a worker")
+                time.sleep(rng.uniform(0.0, 3.0))
+            here.kill("one")
+            kills += 1
+            told.append(len(here.events()))
+        here.supervise("one")
+        here.wait_for(oracle)
+        aborted += here.aborted()
+        if here is not lab:
+            here.finish()
+    amid = sum(0 < each < len(oracle) for each in told)
+    return {"kills": kills, "of_them_when_some_was_told": amid, "rounds": rounds, "aborted_records": aborted}
+
+
+def zombie(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
+    """A worker sleeps past its session in the middle of a transaction; another takes over; awake, it is fenced."""
+    lab.start("one", label="before offsets", times=2, how=signal.SIGSTOP)
+    lab.start("two")
+    for name in ("one", "two"):
+        until(partial(_has_partitions, lab, name), what="partitions for both")
+    lab.send_world()
+    until(lambda: lab.stopped("one"), what="a transaction of the worker that is put to sleep")
+    taken_over = lab.taken_over("two")
+    until(lambda: lab.taken_over("two") > taken_over, what="the other worker's take-over")
+    lab.signal("one", signal.SIGCONT)
+    code = lab.workers["one"].wait(60)
+    if code != 3:
+        raise CaseError(f"the worker that slept ended with {code} and not 3, fenced")
+    lab.supervise("one", "two")
+    lab.wait_for(oracle)
+    return {"exit_codes": lab.exits, "aborted_records": lab.aborted()}
+
+
+def asleep(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
+    """A worker is stopped for longer than a transaction may last; whatever it was at, it wakes up and harms nothing."""
+    lab.start("one")
+    lab.start("two")
+    for name in ("one", "two"):
+        until(partial(_has_partitions, lab, name), what="partitions for both")
+    lab.send_world()
+    until_told(lab)
+    lab.signal("one", signal.SIGSTOP)
+    time.sleep(18.0)
+    before = lab.taken_over("one")
+    lab.signal("one", signal.SIGCONT)
+    lab.supervise("one", "two")
+    lab.wait_for(oracle)
+    until(lambda: lab.taken_over("one") > before, what="the sleeper's take-over")
+    return {"takeovers_of_the_sleeper": lab.taken_over("one"), "exit_codes": lab.exits}
+
+
+def three_workers(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
+    """Three workers; one is killed, one is ended, both come back, again and again."""
+    names = ("one", "two", "three")
+    lab.supervise(*names)
+    time.sleep(12.0)
+    lab.send(lab.world.first)
+    for turn in range(max(3, scale.kills // 10)):
+        lab.signal(names[turn % 3], signal.SIGKILL if turn % 2 else signal.SIGTERM)
+        time.sleep(rng.uniform(2.0, 6.0))
+    lab.send(lab.world.later)
+    lab.wait_for(oracle)
+    takeovers = {name: lab.taken_over(name) for name in names}
+    return {"takeovers": takeovers, "exit_codes": lab.exits, "aborted_records": lab.aborted()}
+
+
+def rebalance_storm(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
+    """A second worker joins and leaves as fast as it can while the first one works."""
+    lab.supervise("one")
+    lab.send_world()
+    ends = time.monotonic() + scale.storm_s
+    joins = 0
+    while time.monotonic() < ends:
+        lab.start("two")
+        time.sleep(rng.uniform(5.0, 8.0))
+        lab.signal("two", signal.SIGTERM)
+        lab.workers["two"].wait(60)
+        joins += 1
+    lab.wait_for(oracle)
+    return {"joins": joins, "takeovers": lab.taken_over("one")}
+
+
+def slow_encoder(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
+    """A worker so slow (stopped 80% of the time) that its work takes longer than a session, and polling must go on."""
+    lab.send_world()
+    lab.start("one")
+    for _ in range(20):
+        time.sleep(0.3)
+        lab.signal("one", signal.SIGSTOP)
+        time.sleep(1.2)
+        lab.signal("one", signal.SIGCONT)
+    lab.supervise("one")
+    lab.wait_for(oracle)
+    return {"takeovers": lab.taken_over("one"), "exit_codes": lab.exits}
+
+
+def clock_off(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
+    """A worker whose clock is an hour fast (libfaketime), and another whose clock is an hour slow after a kill."""
+    lab.send_world()
+    for offset in ("+1h", "-1h"):
+        lab.start("one", before=["faketime", "-f", offset])
+        until_told(lab)
+        time.sleep(3.0)
+        lab.kill("one")
+    lab.start("one", before=["faketime", "-f", "+1h"])
+    lab.wait_for(oracle)
+    stamps = [json.loads(r.value or b"")["time"] for r in lab.records(lab.topics.events, lab.partitions)]
+    return {"first_detected_at": min(stamps), "last_detected_at": max(stamps)}
+
+
+def worker_disk_full(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
+    """The disk with the worker's copy of the catalogue is full when a track is enrolled: it is heard on, and told; the
+    track comes when there is room."""
+    path = rig.folder / f"{lab.name}-other.wav"
+    write_audio(path, song(777, 40.0)[None], 22_050)
+    publisher = rig.folder / f"{lab.name}-publisher"
+    shutil.copytree(lab.world.catalogue, publisher)
+    publish = ["catalog", "publish", "--catalog", str(publisher), "--config", str(lab.config)]
+    with SmallDisk(rig.folder / f"{lab.name}-disk", megabytes=16) as disk:
+        lab.reconfigure(catalogue={"follow_topic": True})
+        lab.world = replace(lab.world, catalogue=disk.folder / "catalogue")
+        if main(publish):
+            raise CaseError("the catalogue could not be published")
+        lab.start("one")
+        until(partial(_has_partitions, lab, "one"), what="the worker's partitions")
+        disk.fill()
+        if main(["catalog", "add", str(path), "--catalog", str(publisher)]) or main(publish):
+            raise CaseError("the track could not be published")
+        until(lambda: "No space left" in lab.log("one").read_text(), what="the worker's complaint")
+        lab.send_world()
+        lab.wait_for(oracle)
+        disk.make_room()
+        until(lambda: "catalogue changed" in lab.log("one").read_text(), what="the new track")
+        complaints = lab.log("one").read_text().count("No space left")
+        lab.finish()
+    return {"complaints": complaints, "exit_codes": lab.exits}
+
+
+def _has_partitions(lab: Lab, name: str) -> bool:
+    return lab.taken_over(name) > 0
