@@ -23,10 +23,11 @@ COLOURS = {"good": "green", "warn": "yellow", "bad": "red"}
 @click.option("--catalog", type=click.Path(path_type=Path), help="Folder of the catalogue.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 def doctor(config_path: Path, catalog: Path | None, as_json: bool) -> int:
-    """Looks at brokers, topics, permissions, clocks, encoder, catalogue and capacity, and says what to do.
+    """Looks at brokers, topics, permissions, clocks, encoder, capacity, catalogue, MQTT and store, and says what to do.
 
-    Nothing is changed; what is written to try it is given up again. Exit codes: 1 something is bad, 2 the configuration
-    cannot be read.
+    Nothing is changed: what is written to try it is given up again, and MQTT is told that nothing is open in a stream
+    that there is not. A part that the configuration does not name is no failure. Exit codes: 1 something is bad, 2 the
+    configuration cannot be read.
     """
     from stream_monitor.cli.threads import share_cores
     from stream_monitor.config import load
@@ -35,12 +36,17 @@ def doctor(config_path: Path, catalog: Path | None, as_json: bool) -> int:
     share_cores(config.encoder.threads)  # before torch is loaded
 
     from stream_monitor.doctor.audio_checks import AudioChecks
+    from stream_monitor.doctor.catalogue_checks import CatalogueChecks
     from stream_monitor.doctor.examination import examine
     from stream_monitor.doctor.kafka_checks import kafka_checks
+    from stream_monitor.doctor.mqtt_checks import mqtt_checks
     from stream_monitor.doctor.network_checks import network_checks
+    from stream_monitor.doctor.store_checks import store_checks
 
-    audio = AudioChecks(config, catalog or config.catalog)
-    findings = examine([*kafka_checks(config), *network_checks(config), *audio.checks])
+    audio = AudioChecks(config)
+    tracks = CatalogueChecks(config, catalog or config.catalog, audio.fingerprint)
+    servers = [*mqtt_checks(config), *store_checks(config), *network_checks(config)]
+    findings = examine([*kafka_checks(config), *audio.checks, *tracks.checks, *servers])
     levels = _print_lines(findings) if as_json else _print_table(findings)
     return 1 if "bad" in levels else 0
 

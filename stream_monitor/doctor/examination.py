@@ -18,9 +18,10 @@ def examine(checks: Iterable[Check]) -> Iterator[Finding]:
     """Yields what each check finds, as soon as it is known."""
     failed: set[str] = set()
     for check in checks:
-        if check.needs in failed:
+        missing = next((name for name in check.needs if name in failed), None)
+        if missing is not None:
             failed.add(check.name)
-            yield warn(check.name, f"not looked at: {check.needs} must be good first", "")
+            yield warn(check.name, f"not looked at: {missing} must be good first", "")
             continue
         for finding in _looked(check):
             if finding.level == "bad":

@@ -27,8 +27,8 @@ class Check:
     name: str
     look: Callable[[], Sequence[Finding]]
     deadline_s: float = 60.0
-    needs: str | None = None
-    """The check without which this one makes no sense: left out where that one is bad."""
+    needs: tuple[str, ...] = ()
+    """Checks without which this one makes no sense: left out where one of them is bad."""
 
 
 def good(subject: str, message: str) -> Finding:

@@ -23,9 +23,9 @@ def kafka_checks(config: Config) -> list[Check]:
     wait_s = 3 * config.kafka.connect_s + 30.0
     return [
         Check(name="brokers", look=lambda: _brokers(config), deadline_s=wait_s),
-        Check(name="topics", look=lambda: _topics(config), deadline_s=wait_s, needs="brokers"),
-        Check(name="permissions", look=lambda: _permissions(config), deadline_s=wait_s, needs="brokers"),
-        Check(name="transaction", look=lambda: _transaction(config), deadline_s=wait_s, needs="topics"),
+        Check(name="topics", look=lambda: _topics(config), deadline_s=wait_s, needs=("brokers",)),
+        Check(name="permissions", look=lambda: _permissions(config), deadline_s=wait_s, needs=("brokers",)),
+        Check(name="transaction", look=lambda: _transaction(config), deadline_s=wait_s, needs=("topics",)),
     ]
 
 
@@ -77,18 +77,22 @@ def _permissions(config: Config) -> Sequence[Finding]:
     needed[topics.events] = {"DESCRIBE", "WRITE"}
     needed[topics.state] = {"DESCRIBE", "READ", "WRITE"}
     needed |= {dead_letters(name): {"DESCRIBE", "WRITE"} for name in (topics.broadcast, topics.uploads)}
+    needed = {name: operations | {"DESCRIBE_CONFIGS"} for name, operations in needed.items()}
     findings = []
     with Examiner(config.kafka) as examiner:
         allowed = examiner.topic_operations(list(needed))
         problem = examiner.group_problem(config.kafka.group_id)
     for name, operations in needed.items():
-        missing = sorted(operations - allowed.get(name, frozenset()))
+        absent = sorted(operations - allowed.get(name, frozenset()))
+        missing = [each.title().replace("_", "") for each in absent]
         if missing:
             add = " ".join(f"--operation {each}" for each in missing)
             message = f"{', '.join(missing)} of topic {name} is not allowed, or the topic is not there"
-            findings.append(bad("permissions", message, f"kafka-acls --add --topic {name} {add} --allow-principal …"))
+            findings.append(
+                bad("permissions", message, f"kafka-acls.sh --add --topic {name} {add} --allow-principal …")
+            )
     if problem is not None:
-        advice = f"kafka-acls --add --group {config.kafka.group_id} --operation READ --allow-principal …"
+        advice = f"kafka-acls.sh --add --group {config.kafka.group_id} --operation Read --allow-principal …"
         findings.append(bad("permissions", f"group {config.kafka.group_id}: {problem}", advice))
     return findings or [good("permissions", f"topics, and group {config.kafka.group_id}: all that a worker needs")]
 

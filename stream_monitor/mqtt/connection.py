@@ -28,9 +28,20 @@ WITHOUT_LIMIT: Final = 65_535
 
 
 class LostConnectionError(MonitorError):
-    """The broker is not there, lets nobody in, or is silent."""
+    """The broker is not there, lets us not in, or is silent."""
 
     retriable = True
+
+    @property
+    def refused(self) -> bool:
+        """Whether a broker was there and said no."""
+        return isinstance(self.__cause__, aiomqtt.MqttCodeError)
+
+    @property
+    def distrusted(self) -> bool:
+        """Whether it was us who did not believe the broker's certificate."""
+        # aiomqtt takes the cause away; what came before it stays.
+        return self.__cause__ is not None and isinstance(self.__cause__.__context__, ssl.SSLCertVerificationError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

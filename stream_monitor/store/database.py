@@ -37,6 +37,8 @@ class Database:
         self.where = url.render_as_string(hide_password=True)
         """For people, without the password."""
         self.dialect = url.get_backend_name()
+        self.file = Path(str(url.database)) if self.dialect == "sqlite" else None
+        """Of SQLite."""
         options: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": settings.timeout_s}
         if self.dialect == "sqlite":
             options = {"connect_args": {"timeout": settings.timeout_s}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,15 @@ log = structlog.get_logger(__name__)
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 LOCK: Final = 7_305_809_124
 """Any number, the same in all versions: PostgreSQL's advisory lock of those who change the schema."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Versions:
+    """The database's schema and ours."""
+
+    schema: str | None
+    """None where there is none."""
+    needed: str
 
 
 def upgrade(database: Database) -> None:
@@ -62,6 +72,22 @@ def check(database: Database) -> None:
             f"{database.where} has the schema {found}, this version needs {steps.get_current_head()}:"
             " `stream-monitor store` upgrades it at its start"
         )
+
+
+def needed_version() -> str:
+    """The schema that this version works with."""
+    return _steps().get_current_head() or ""
+
+
+def versions(database: Database) -> Versions:
+    """The schema that is there, whatever its age, beside ours.
+
+    Raises:
+        SchemaError: It is newer than we are.
+        UnavailableError: The database does not answer.
+    """
+    with database.reading() as connection:
+        return Versions(schema=_known(connection, _steps(), database.where), needed=needed_version())
 
 
 def _steps() -> ScriptDirectory:

@@ -23,8 +23,8 @@ def test_a_check_that_fails_or_hangs_hides_no_other() -> None:
     checks = [
         Check(name="first", look=fails),
         Check(name="second", look=hangs, deadline_s=0.1),
-        Check(name="third", look=lambda: [good("third", "fine")], needs="first"),
-        Check(name="fourth", look=lambda: [good("fourth", "fine")], needs="third"),
+        Check(name="third", look=lambda: [good("third", "fine")], needs=("fifth", "first")),
+        Check(name="fourth", look=lambda: [good("fourth", "fine")], needs=("third",)),
         Check(name="fifth", look=lambda: [good("fifth", "fine")]),
     ]
     found = list(examine(checks))

@@ -15,6 +15,9 @@ import pytest
 from kafka.admin import ACLOperation, ResourceType
 
 from stream_monitor.cli import main
+from stream_monitor.config import load
+from stream_monitor.doctor.examination import examine
+from stream_monitor.doctor.kafka_checks import kafka_checks
 from stream_monitor.kafka.client import Admin, Consumer, LogReader, Partition, TransactionalProducer
 from stream_monitor.kafka.errors import AccessError
 from stream_monitor.kafka.settings import KafkaSettings
@@ -95,6 +98,8 @@ def test_audio_goes_in_by_certificate_and_is_heard_by_password(guarded: Guarded,
     assert (code, "segments, 0.4 minutes of audio sent" in said) == (0, True), said
     worker = configuration(tmp_path / "worker.yaml", mark, guarded.by_password("worker"))
     command = [*COMMAND, "--log-level", "debug", "run", "--config", str(worker), "--catalog", str(place / "catalogue")]
+    said_by_doctor = {each.subject: each for each in examine(kafka_checks(load(worker, environ={})))}
+    assert {each.level for each in said_by_doctor.values()} == {"good"}, said_by_doctor
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, stderr=log)
         try:
@@ -228,6 +233,10 @@ def test_readers_of_events_say_which_group_they_need(guarded: Guarded, tmp_path:
     administrator = configuration(tmp_path / "administrator.yaml", mark, guarded.as_administrator())
     assert main(["topics", "create", "--config", str(administrator)]) == 0
     described = [ACLOperation.READ, ACLOperation.DESCRIBE_CONFIGS]
+    config = configuration(tmp_path / "guest.yaml", mark, guarded.by_password("guest"))
+    advice = [each.advice for each in examine(kafka_checks(load(config, environ={}))) if each.subject == "permissions"]
+    assert f"kafka-acls.sh --add --group {mark} --operation Read --allow-principal …" in advice
+    assert any(f"--topic {mark}.events --operation Describe --operation DescribeConfigs" in each for each in advice)
     guarded.allow("guest", (ResourceType.TOPIC, f"{mark}.", described))
     store = {"url": f"sqlite:///{tmp_path / 'plays.db'}"}
     config = configuration(tmp_path / "guest.yaml", mark, guarded.by_password("guest"), store=store)

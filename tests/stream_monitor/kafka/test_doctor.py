@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from index.catalogue import Catalogue
 from stream_monitor.cli import main
+from stream_monitor.config import load
+from stream_monitor.doctor.catalogue_checks import CatalogueChecks
+from stream_monitor.doctor.examination import examine
+from stream_monitor.kafka.catalogue.mark import Mark, write_mark
 from tests.fakes.band import song
 from tests.stream_monitor.sound import write_audio
 
@@ -45,6 +50,9 @@ def test_a_service_that_is_ready_is_found_good(
     assert "1 tracks" in said["catalogue"][1]
     assert "Kafka 4." in said["broker 1"][1]
     assert "streams a worker" in said["capacity"][1]
+    assert said["catalogue topic"][1] == "not followed: catalogue.follow_topic is false"
+    assert said["mqtt"][1].startswith("not configured")
+    assert said["store"][1].startswith("not configured")
 
     clock = time.time
     monkeypatch.setattr(time, "time", lambda: clock() - 600.0)
@@ -55,6 +63,38 @@ def test_a_service_that_is_ready_is_found_good(
     assert said["clock"][0] == "bad"
     assert re.search(r"clock is \+(599|600)", said["clock"][1])
     assert said["telemetry"][0] == "warn"
+
+
+def test_a_catalogue_that_is_followed_is_looked_for_in_its_topic(config_file: Path, tmp_path: Path) -> None:
+    """A copy that is not made yet is no fault; the topic is, where it has no tracks or those of another encoder."""
+    own, copy = tmp_path / "own", tmp_path / "copy"
+    with config_file.open("a", encoding="utf-8") as file:
+        file.write(f"catalog: {copy}\ncatalogue: {{follow_topic: true}}\n")
+    config = load(config_file, environ={})
+    assert main(["topics", "create", "--config", str(config_file)]) == 0
+    write_audio(tmp_path / "tune.wav", song(1, 25.0)[None], 22_050)
+    assert main(["catalog", "add", str(tmp_path / "tune.wav"), "--catalog", str(own)]) == 0
+    with Catalogue.open(own, encoder_fingerprint=None) as catalogue:
+        fingerprint = catalogue.view.state.header.encoder_fingerprint
+
+    def look(folder: Path, encoder: str = fingerprint) -> list[tuple[str, str]]:
+        return [
+            (each.level, f"{each.message} {each.advice}")
+            for each in examine(CatalogueChecks(config, folder, lambda: encoder).checks)
+        ]
+
+    (level, words), (topic_level, topic_words) = look(copy)
+    assert (level, "is not there yet: `run` makes it" in words) == ("good", True)
+    assert (topic_level, "holds no tracks" in topic_words) == ("warn", True)
+    assert main(["catalog", "publish", "--catalog", str(own), "--config", str(config_file)]) == 0
+    (level, words), (topic_level, topic_words) = look(own)
+    assert (level, "no copy of a topic" in words) == ("bad", True)
+    assert (topic_level, f"holds tracks of {fingerprint}, this encoder" in topic_words) == ("good", True)
+    write_mark(own, Mark(topic=config.topics.catalog, identity="x", encoder=fingerprint))
+    assert look(own)[0][0] == "good"
+    (level, words), (topic_level, topic_words) = look(own, "another")
+    assert (level, "`run` makes the copy anew" in words) == ("warn", True)
+    assert (topic_level, "`stream-monitor catalog publish --replace`" in topic_words) == ("bad", True)
 
 
 def test_without_a_broker_the_rest_is_still_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
