@@ -1,25 +1,32 @@
 """The lane of one stream: its chunker, its tracker, its memory and its account, from the first segment to the last.
 
-It holds what belongs together and says what became of it; the steps themselves are in `pipeline`, the order of lanes
-in `lanes`. It knows nothing of other streams.
+    take → accept → follow … → close → finish
+
+Each method is what a step means for this stream alone: who of its parts must know of it, and what became of it. The
+steps themselves are in `pipeline`, the order of lanes in `lanes`. It knows nothing of other streams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
-from stream_monitor.accounting import State, StreamAccount, StreamStatus
-from stream_monitor.chunk import Chunk
+import structlog
+
+from stream_monitor.accounting import State, StreamAccount
+from stream_monitor.chunk import BlockRequest, Chunk, Frames
 from stream_monitor.chunker import Chunker
-from stream_monitor.chunker_state import ChunkerCounts, ChunkerPlace
+from stream_monitor.chunker_state import ChunkerPlace
 from stream_monitor.collaborators import StreamMemory, TrackerLike
-from stream_monitor.conditions import Condition
 from stream_monitor.evidence import ChunkEvidence
+from stream_monitor.lane_state import LaneState
+from stream_monitor.matcher import MatcherState
+from stream_monitor.outcome import HeardChunk, StreamEnd, TrackRemoved
 from stream_monitor.plays import PlayChange, TrackerStep
-from stream_monitor.segments import StreamKey
-from stream_monitor.upload import Upload
-from stream_monitor.verdict import Verdict
+from stream_monitor.segments import Segment, StreamKey
+from stream_monitor.upload import Upload, unknown_before
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -43,6 +50,27 @@ class Lane:
         """What the lanes of a stream's epochs have in common; one of them may go on with the plays of another."""
         return self.stream.kind, self.stream.stream_id
 
+    def take(self, segment: Segment) -> list[BlockRequest]:
+        """The next segment of its audio, or of an upload one that cannot be read; the blocks that are whole now."""
+        self.stand()
+        if self.upload is not None:
+            self.upload.came(segment)
+        if segment.unreadable_samples and not segment.last:
+            return []
+        requests = self.chunker.push(segment)
+        if self.chunker.state.joined_sample is not None:
+            self.account.joined(self.chunker.state.joined_sample)
+        for gap in self.chunker.take_gaps():
+            self.account.gap(*gap)
+        return requests
+
+    def accept(self, request: BlockRequest, frames_FT: Frames) -> list[Chunk]:
+        """A block came back as frames: how loud it was, and the chunk that it completes, if any."""
+        self.account.heard(request.level)
+        if self.upload is not None:
+            self.upload.measured(request.level)
+        return self.chunker.accept(request.block, frames_FT)
+
     def follow(self, chunk: Chunk, seen: ChunkEvidence) -> HeardChunk:
         """Takes the next chunk's evidence: what it does to the plays, and what the account says."""
         step = self.tracker.update(seen)
@@ -62,6 +90,13 @@ class Lane:
             conditions=self.account.happened(chunk.end_sample),
             verdict=verdict,
         )
+
+    def close(self) -> Iterator[Ready]:
+        """The last block has come back: the tail chunk, then the end."""
+        end = self.chunker.close()
+        for chunk in end.chunks:
+            yield Ready(lane=self, chunk=chunk)
+        yield Ready(lane=self, chunk=None, too_short=end.too_short)
 
     def finish(self, *, too_short: bool) -> StreamEnd:
         """Closes the open plays, or hands them to the stream's next epoch; settles the account."""
@@ -109,6 +144,58 @@ class Lane:
         if successor.upload is not None:
             successor.upload.state.continued = True
 
+    # Taken over from another process.
+
+    def snapshot(self, matcher: MatcherState) -> LaneState:
+        """What must not be forgotten of it.
+
+        Args:
+            matcher: What the matcher remembers of the stream.
+
+        Raises:
+            ValueError: Something of it is on its way.
+        """
+        return LaneState(
+            stream=self.stream,
+            place=self.awaited or self.chunker.place(),
+            tracker=self.tracker.snapshot(),
+            account=self.account.snapshot(),
+            matcher=matcher,
+            upload=None if self.upload is None else self.upload.snapshot(),
+        )
+
+    def restore(self, state: LaneState) -> None:
+        """Goes on from a snapshot, once the audio before its place was heard again."""
+        self.tracker.restore(state.tracker)
+        self.account.restore(state.account)
+        self.awaited = state.place
+        if self.upload is not None:
+            self.upload.restore(state.upload or unknown_before(state.place.next_sample))
+
+    def knows(self, segment: Segment) -> bool:
+        """Whether a restored lane has heard a segment before: now it only fills buffers."""
+        place = self.awaited
+        return place is not None and segment.seq < place.next_seq and not segment.unreadable_samples
+
+    def refill(self, segment: Segment) -> list[BlockRequest]:
+        """A segment that it `knows`: the blocks of it, which `recall` wants back."""
+        return self.chunker.push(replace(segment, last=False))
+
+    def recall(self, request: BlockRequest, frames_FT: Frames) -> None:
+        """A block that was heard before came back as frames: remembered without a word."""
+        for chunk in self.chunker.accept(request.block, frames_FT):
+            self.memory.remember(chunk)
+
+    def stand(self) -> None:
+        """A restored lane has heard again what there is of its audio: it goes on from its place. Others stay."""
+        place, self.awaited = self.awaited, None
+        if place is not None and not self.chunker.stand_at(place):
+            log.warning(
+                "audio before the snapshot is gone", stream=self.stream.stream_id, next_sample=place.next_sample
+            )
+            if self.upload is not None:
+                self.upload.lost(place.regular_end or place.joined_sample or 0, place.next_sample)
+
     def _note(self, changes: Iterable[PlayChange]) -> None:
         for change in changes:
             self.account.played(change)
@@ -127,63 +214,6 @@ class Ending:
     """The lane of the stream's next epoch, which takes the open plays over."""
     offset: int = 0
     """Where the next epoch begins, on this epoch's clock; 0 where there is none."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HeardChunk:
-    """One chunk that was heard, and what was decided on it."""
-
-    stream: StreamKey
-    index: int
-    start_sample: int
-    end_sample: int
-    level_dbfs: float
-    sounding: bool
-    """False for silence, which has no embedding."""
-    candidates: int
-    """Tracks over the loose score."""
-    considered: int
-    """Tracks that a neighbour named."""
-    step: TrackerStep
-    """What was opened, kept, closed and rejected, with the reasons."""
-    period: StreamStatus | None = None
-    """The stream's status, where a period of it ended here."""
-    conditions: tuple[Condition, ...] = ()
-    """What happened to the stream since the chunk before."""
-    verdict: Verdict | None = None
-    """What has become certain of an upload."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamEnd:
-    """A stream (or one epoch of it) that is over: the last decisions, and where its time went."""
-
-    stream: StreamKey
-    end_sample: int
-    too_short: bool
-    """No chunk could be made: less than 6 s without a break."""
-    step: TrackerStep
-    status: StreamStatus
-    counts: ChunkerCounts = field(default_factory=ChunkerCounts)
-    conditions: tuple[Condition, ...] = ()
-    """What happened to the stream since its last chunk."""
-    verdict: Verdict | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrackRemoved:
-    """Plays of a stream that were taken back because their track left the catalogue; no chunk brought it about."""
-
-    stream: StreamKey
-    end_sample: int
-    """How far the stream has come."""
-    step: TrackerStep
-    period: None = None
-    conditions: tuple[()] = ()
-    verdict: None = None
-
-
-Outcome = HeardChunk | StreamEnd | TrackRemoved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from stream_monitor.collaborators import Repertoire
 from stream_monitor.lane import Ending, Lane
 from stream_monitor.lane_state import LaneState
 from stream_monitor.segments import Segment, StreamKey
-from stream_monitor.upload import Upload, unknown_before
+from stream_monitor.upload import Upload
 from stream_monitor.verdict_policy import VerdictSettings
 
 log = structlog.get_logger(__name__)
@@ -88,7 +88,7 @@ class Lanes:
         lane = self._open(stream)
         if before is None:
             return lane, []
-        self.stand(before)
+        before.stand()
         offset = max(before.chunker.state.next_sample, epoch_samples(before.stream, stream))
         break_s = (offset - before.chunker.state.next_sample) / SAMPLE_RATE
         keeps = break_s <= self._reconnect_s
@@ -102,7 +102,7 @@ class Lanes:
         """No more audio comes: asks for the last blocks. Repeating it changes nothing."""
         if lane.ending is not None:
             return []
-        self.stand(lane)
+        lane.stand()
         lane.ending = ending
         if self._going.get(lane.name) is lane:
             del self._going[lane.name]
@@ -120,7 +120,7 @@ class Lanes:
         """The lane of a stream that goes on, in whatever epoch."""
         return self._going.get(name)
 
-    def restore(self, state: LaneState) -> Lane:
+    def restore(self, state: LaneState) -> None:
         """Opens the lane of a stream that another process followed before.
 
         Raises:
@@ -130,22 +130,7 @@ class Lanes:
         if (stream.kind, stream.stream_id) in self._going:
             raise ValueError(f"{stream.stream_id!r} is followed already")
         lane = self._open(stream)
-        lane.tracker.restore(state.tracker)
-        lane.account.restore(state.account)
-        lane.awaited = state.place
-        if lane.upload is not None:
-            lane.upload.restore(state.upload or unknown_before(state.place.next_sample))
-        return lane
-
-    def stand(self, lane: Lane) -> None:
-        """A restored lane has heard again what there is of its audio: it goes on from its place. Others stay."""
-        place, lane.awaited = lane.awaited, None
-        if place is not None and not lane.chunker.stand_at(place):
-            log.warning(
-                "audio before the snapshot is gone", stream=lane.stream.stream_id, next_sample=place.next_sample
-            )
-            if lane.upload is not None:
-                lane.upload.lost(place.regular_end or place.joined_sample or 0, place.next_sample)
+        lane.restore(state)
 
     def drop(self, stream: StreamKey) -> None:
         """Lets a stream go without a word: another process follows it from here on."""

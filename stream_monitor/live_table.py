@@ -16,7 +16,7 @@ from rich.text import Text
 
 from encoder.grid import SAMPLE_RATE
 from stream_monitor.clock import Clock
-from stream_monitor.lane import Outcome, StreamEnd
+from stream_monitor.outcome import Outcome, StreamEnd
 from stream_monitor.plays import PlayChange
 from stream_monitor.readers import Failure
 from stream_monitor.segments import StreamKey

@@ -18,7 +18,7 @@ from encoder.grid import SAMPLE_RATE
 from index.errors import CatalogueError
 from stream_monitor.clock import Clock, SystemClock
 from stream_monitor.errors import TooShortError
-from stream_monitor.lane import Outcome, StreamEnd
+from stream_monitor.outcome import Outcome, StreamEnd
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.publisher import Publisher
 from stream_monitor.readers import Arrival, Failure, Reader, Readers, ReadersConfig

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -26,14 +25,14 @@ from stream_monitor.accounting import AccountingConfig, State
 from stream_monitor.batcher import Batcher, BatcherConfig
 from stream_monitor.chunk import BlockRequest, Frames
 from stream_monitor.chunker import ChunkerConfig
-from stream_monitor.chunker_state import ChunkerPlace
 from stream_monitor.collaborators import EncoderLike, Repertoire
 from stream_monitor.confidence import Calibration
 from stream_monitor.evidence import ChunkEvidence, EmbeddedChunk
-from stream_monitor.lane import Ending, Lane, Outcome, Ready, TrackRemoved
+from stream_monitor.lane import Ending, Lane, Ready
 from stream_monitor.lane_state import LaneState
 from stream_monitor.lanes import Lanes
 from stream_monitor.matcher import Matcher, MatcherConfig, NamedChunk
+from stream_monitor.outcome import Outcome, TrackRemoved
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.team import Team
 from stream_monitor.verdict_policy import VerdictSettings
@@ -152,16 +151,7 @@ class Pipeline:
             ValueError: Something of it is on its way.
         """
         lane = self._lanes.lane(stream)
-        if lane is None:
-            return None
-        return LaneState(
-            stream=stream,
-            place=lane.awaited or lane.chunker.place(),
-            tracker=lane.tracker.snapshot(),
-            account=lane.account.snapshot(),
-            matcher=self._matcher.snapshot(stream),
-            upload=None if lane.upload is None else lane.upload.snapshot(),
-        )
+        return None if lane is None else lane.snapshot(self._matcher.snapshot(stream))
 
     def restore(self, state: LaneState) -> None:
         """Follows a stream from a snapshot on. Segments from `lane_state.needed_from` up to its place come first again:
@@ -178,7 +168,7 @@ class Pipeline:
         snapshot did not have; one that comes late, from before that, would be taken for one that is heard again."""
         lane = self._lanes.lane(stream)
         if lane is not None:
-            self._lanes.stand(lane)
+            lane.stand()
 
     def drop(self, stream: StreamKey) -> None:
         """Lets a stream go without an event: another process follows it from here on. Right after `flush`."""
@@ -225,31 +215,20 @@ class Pipeline:
     def _cut(self, segment: Segment) -> list[tuple[Lane, BlockRequest]]:
         """Step 1: a segment continues its stream's audio; whole blocks of it go on."""
         lane, requests = self._lanes.of(segment)
-        if lane is None or (lane.awaited is not None and self._refill(lane, lane.awaited, segment)):
+        if lane is None:
             return requests
-        if lane.upload is not None:
-            lane.upload.came(segment)
-        if segment.unreadable_samples and not segment.last:
+        if lane.knows(segment):
+            self._refill(lane, segment)
             return requests
-        requests += [(lane, request) for request in lane.chunker.push(segment)]
-        if lane.chunker.state.joined_sample is not None:
-            lane.account.joined(lane.chunker.state.joined_sample)
-        for gap in lane.chunker.take_gaps():
-            lane.account.gap(*gap)
+        requests += [(lane, request) for request in lane.take(segment)]
         if segment.last:
             requests += self._lanes.end(lane, Ending(state="ended", reason="end of stream"))
         return requests
 
-    def _refill(self, lane: Lane, place: ChunkerPlace, segment: Segment) -> bool:
-        """Audio of a restored lane from before its place: heard again, without a word; false for what comes after."""
-        if segment.seq < place.next_seq and not segment.unreadable_samples:
-            for request in lane.chunker.push(replace(segment, last=False)):
-                frames_FT = self._transform([request])[0]
-                for chunk in lane.chunker.accept(request.block, frames_FT):
-                    lane.memory.remember(chunk)
-            return True
-        self._lanes.stand(lane)
-        return False
+    def _refill(self, lane: Lane, segment: Segment) -> None:
+        """Within step 1: audio of a restored lane from before its place, heard again at once and without a word."""
+        for request in lane.refill(segment):
+            lane.recall(request, self._transform([request])[0])
 
     def _transform(self, requests: Sequence[BlockRequest]) -> Frames:
         """Step 2: blocks of audio to CQT frames [B, 84, 431], all streams in one call."""
@@ -260,15 +239,12 @@ class Pipeline:
     def _assemble(self, blocks: Sequence[tuple[Lane, BlockRequest]], frames_BFT: Frames) -> Iterator[Ready]:
         """Step 3: frames go back to their streams; two neighbouring blocks are a chunk. Streams that end say so."""
         for (lane, request), frames_FT in zip(blocks, frames_BFT, strict=True):
-            lane.account.heard(request.level)
-            if lane.upload is not None:
-                lane.upload.measured(request.level)
-            for chunk in lane.chunker.accept(request.block, frames_FT):
+            for chunk in lane.accept(request, frames_FT):
                 yield Ready(lane=lane, chunk=chunk)
             if lane.chunker.drained:
-                yield from self._close(lane)
+                yield from lane.close()
         for lane in self._lanes.take_drained():
-            yield from self._close(lane)
+            yield from lane.close()
 
     def _embed(self, ready: Sequence[Ready]) -> list[EmbeddedChunk]:
         """Step 4: chunks to embeddings, all streams in one call; silence has none."""
@@ -312,10 +288,3 @@ class Pipeline:
     def _score(self, named: NamedChunk, lane: Lane) -> ChunkEvidence:
         """Within step 6: the tracks that the stream's last chunks named, scored over its window."""
         return self._matcher.weigh(named, lane.tracker.open_tracks)
-
-    def _close(self, lane: Lane) -> Iterator[Ready]:
-        """A stream whose last block has come back: its tail chunk, then its end."""
-        end = lane.chunker.close()
-        for chunk in end.chunks:
-            yield Ready(lane=lane, chunk=chunk)
-        yield Ready(lane=lane, chunk=None, too_short=end.too_short)

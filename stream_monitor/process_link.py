@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from stream_monitor.errors import SinkError
-from stream_monitor.lane import Outcome, StreamEnd
 from stream_monitor.monitor import MonitorResult
+from stream_monitor.outcome import Outcome, StreamEnd
 from stream_monitor.readers import Failure
 from stream_monitor.segments import StreamKey
 from stream_monitor.sink import Event

@@ -11,7 +11,7 @@ import structlog
 
 from stream_monitor.clock import Clock
 from stream_monitor.events import Versions, play_event
-from stream_monitor.lane import Outcome, StreamEnd
+from stream_monitor.outcome import Outcome, StreamEnd
 from stream_monitor.plays import PlayChange
 from stream_monitor.segments import StreamKey
 from stream_monitor.sink import EventSink

@@ -21,8 +21,8 @@ from stream_monitor.bench.music import music_of
 from stream_monitor.bench.plan import BenchPlan
 from stream_monitor.bench.workbench import Workbench, workbench
 from stream_monitor.decode import decode
-from stream_monitor.lane import HeardChunk, Outcome
 from stream_monitor.monitor import Monitor
+from stream_monitor.outcome import HeardChunk, Outcome
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.readers import Failure
 from stream_monitor.segments import SEGMENT_SAMPLES, Segment, SegmentCutter, StreamKey

@@ -18,8 +18,9 @@ from stream_monitor.bench.workbench import Workbench
 from stream_monitor.chunk import BlockRequest, Frames
 from stream_monitor.collaborators import Repertoire, StreamMemory, TrackerLike
 from stream_monitor.evidence import ChunkEvidence, EmbeddedChunk
-from stream_monitor.lane import Lane, Outcome, Ready
+from stream_monitor.lane import Lane, Ready
 from stream_monitor.matcher import NamedChunk
+from stream_monitor.outcome import Outcome
 from stream_monitor.pipeline import Pipeline, Turn
 from stream_monitor.segments import Segment, StreamKey
 

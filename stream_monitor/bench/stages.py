@@ -19,7 +19,7 @@ from stream_monitor.bench.staged import DECODE, EVENTS, PIPELINE_STAGES, StagedP
 from stream_monitor.bench.stopwatch import Stopwatch
 from stream_monitor.bench.workbench import Workbench, workbench
 from stream_monitor.decode import decode
-from stream_monitor.lane import HeardChunk, Outcome
+from stream_monitor.outcome import HeardChunk, Outcome
 from stream_monitor.segments import Segment, SegmentCutter, StreamKey
 
 STREAMS = 32

@@ -18,7 +18,7 @@ from stream_monitor.kafka.client import Membership, Partition, Received
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.partition import Position
 from stream_monitor.kafka.records import KINDS, parse
-from stream_monitor.lane import HeardChunk, Outcome
+from stream_monitor.outcome import HeardChunk, Outcome
 from stream_monitor.segments import StreamKey
 from stream_monitor.sink import Event
 from stream_monitor.telemetry.heartbeat import Heartbeat

@@ -17,7 +17,7 @@ from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.observation import Observation
 from stream_monitor.kafka.outbox import Outbox, StateRecord
 from stream_monitor.kafka.partition import Position
-from stream_monitor.lane import Outcome
+from stream_monitor.outcome import Outcome
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.segments import Segment
 from stream_monitor.sink import Event

@@ -25,8 +25,8 @@ from stream_monitor.kafka.sandbox import Sandbox
 from stream_monitor.kafka.stream_state import Restored, decode, encode
 from stream_monitor.kafka.topics import check
 from stream_monitor.kafka.worker import Worker, audio_topics
-from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import LaneState
+from stream_monitor.outcome import Outcome
 from stream_monitor.publisher import Publisher
 from stream_monitor.sink import Event
 from stream_monitor.telemetry import Heartbeat, Probes, new_registry

@@ -29,9 +29,9 @@ from stream_monitor.kafka.outbox import Outbox, StateRecord
 from stream_monitor.kafka.records import KINDS, AudioRecord, upload_of
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings
 from stream_monitor.kafka.watchdog import watched
-from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import LaneState, needed_from
 from stream_monitor.monitor import Refreshable
+from stream_monitor.outcome import Outcome
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.sink import Event

@@ -22,8 +22,8 @@ from stream_monitor.config import Config
 from stream_monitor.demo.scoring import Appearance
 from stream_monitor.events import Versions
 from stream_monitor.evidence import NO_PATH, WINDOW_CHUNKS, ChunkEvidence
-from stream_monitor.lane import Outcome, StreamEnd
 from stream_monitor.monitor import Monitor
+from stream_monitor.outcome import Outcome, StreamEnd
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.plays import PlayChange, TrackerStep
 from stream_monitor.publisher import Publisher

@@ -10,8 +10,8 @@ from rich.console import Console
 from encoder.grid import SAMPLE_RATE
 from stream_monitor.accounting import StreamStatus
 from stream_monitor.errors import DamagedError
-from stream_monitor.lane import HeardChunk, StreamEnd
 from stream_monitor.live_table import LiveTable
+from stream_monitor.outcome import HeardChunk, StreamEnd
 from stream_monitor.plays import PlayChange, PlayedTrack, TrackerStep
 from stream_monitor.readers import Failure
 from stream_monitor.segments import StreamKey

@@ -16,8 +16,8 @@ from index.errors import CatalogueStorage
 from stream_monitor.batcher import BatcherConfig
 from stream_monitor.errors import DamagedError, MonitorError, SinkError
 from stream_monitor.events import Versions
-from stream_monitor.lane import Outcome
 from stream_monitor.monitor import Monitor, MonitorConfig, MonitorResult
+from stream_monitor.outcome import Outcome
 from stream_monitor.pipeline import Pipeline, PipelineConfig
 from stream_monitor.publisher import Publisher
 from stream_monitor.readers import Failure

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from encoder.grid import CHUNK_HOP_SAMPLES, HOP, SAMPLE_RATE
 from index.catalogue import Catalogue
 from stream_monitor.batcher import BatcherConfig
-from stream_monitor.lane import HeardChunk, Outcome, StreamEnd
+from stream_monitor.outcome import HeardChunk, Outcome, StreamEnd
 from stream_monitor.pipeline import Pipeline, PipelineConfig
 from stream_monitor.plays import PlayChange
 from stream_monitor.segments import SEGMENT_SAMPLES, Segment, StreamKey

@@ -16,8 +16,8 @@ from encoder.grid import SAMPLE_RATE
 from index.catalogue import Catalogue
 from stream_monitor.accounting import AccountingConfig
 from stream_monitor.kafka.stream_state import StateError, decode, encode
-from stream_monitor.lane import Outcome
 from stream_monitor.lane_state import needed_from
+from stream_monitor.outcome import Outcome
 from stream_monitor.pipeline import Pipeline, PipelineConfig
 from stream_monitor.repertoire import CatalogueRepertoire, RepertoireConfig
 from stream_monitor.segments import Segment, StreamKey

@@ -16,8 +16,8 @@ from encoder.grid import SAMPLE_RATE
 from index.catalogue import Catalogue
 from stream_monitor.events import Versions
 from stream_monitor.kafka.stream_state import decode, encode
-from stream_monitor.lane import HeardChunk, Outcome, StreamEnd
 from stream_monitor.lane_state import needed_from
+from stream_monitor.outcome import HeardChunk, Outcome, StreamEnd
 from stream_monitor.pipeline import Pipeline, PipelineConfig
 from stream_monitor.repertoire import CatalogueRepertoire, RepertoireConfig
 from stream_monitor.segments import Segment, StreamKey

@@ -14,7 +14,7 @@ from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.observation import Observation
 from stream_monitor.kafka.partition import Position
 from stream_monitor.kafka.records import FLAC, AudioRecord, headers_of, key_of
-from stream_monitor.lane import HeardChunk
+from stream_monitor.outcome import HeardChunk
 from stream_monitor.plays import TrackerStep
 from stream_monitor.segments import StreamKey
 from stream_monitor.telemetry import Heartbeat
