@@ -15,14 +15,13 @@ import structlog
 from pydantic import Field
 
 from encoder.grid import SAMPLE_RATE
-from index.errors import CatalogueError
+from stream_monitor.catalogue_watch import CatalogueWatch, Refreshable
 from stream_monitor.clock import Clock, SystemClock
 from stream_monitor.errors import TooShortError
 from stream_monitor.outcome import Outcome, StreamEnd
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.publisher import Publisher
 from stream_monitor.readers import Arrival, Failure, Reader, Readers, ReadersConfig
-from stream_monitor.repertoire import CatalogueChange
 from stream_monitor.segments import StreamKey
 from stream_monitor.sources import Source
 from stream_monitor.stopping import Stop
@@ -39,14 +38,6 @@ class MonitorConfig(ReadersConfig):
     """How long it waits for each reading thread after a stop."""
     catalog_refresh_s: float = Field(default=10.0, ge=0.0, le=86_400.0)
     """How often tracks that another process has added or removed are taken over; 0 is never."""
-
-
-class Refreshable(Protocol):
-    """A catalogue that other processes may change meanwhile."""
-
-    def refresh(self) -> CatalogueChange | None:
-        """Takes over what changed; None where nothing did."""
-        ...
 
 
 class Observer(Protocol):
@@ -104,8 +95,9 @@ class Monitor:
         self._stop = stop or Stop()
         self._clock = clock or SystemClock()
         self._observers = tuple(observers)
-        self._catalogue = catalogue
-        self._refresh_due_s = self._clock.monotonic_s() + self._config.catalog_refresh_s
+        self._catalogue = (
+            None if catalogue is None else CatalogueWatch(catalogue, self._config.catalog_refresh_s, self._clock)
+        )
         self._failures: list[Failure] = []
         self._streams = 0
         self._monitored_samples = 0
@@ -165,17 +157,8 @@ class Monitor:
 
     def _follow_catalogue(self) -> None:
         """Takes over what another process did to the catalogue, where it is time to look again."""
-        now_s, every_s = self._clock.monotonic_s(), self._config.catalog_refresh_s
-        if self._catalogue is None or not every_s or now_s < self._refresh_due_s:
-            return
-        self._refresh_due_s = now_s + every_s
-        try:
-            change = self._catalogue.refresh()
-        except CatalogueError as error:
-            log.warning("the catalogue cannot be read again; what is known of it stays in use", reason=str(error))
-            return
+        change = None if self._catalogue is None else self._catalogue.look_when_due()
         if change is not None:
-            log.info("catalogue changed", added=len(change.added), removed=len(change.removed), version=change.version)
             self._publisher.catalogue_changed(change.version)
             self._tell([outcome for key in change.removed for outcome in self._pipeline.remove_track(key)])
 

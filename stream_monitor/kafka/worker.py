@@ -19,6 +19,7 @@ from typing import Final, Protocol
 import structlog
 
 from index.errors import CatalogueError
+from stream_monitor.catalogue_watch import Refreshable
 from stream_monitor.clock import Clock
 from stream_monitor.kafka.client import Consumer, LogReader, Membership, Partition, Received
 from stream_monitor.kafka.committed import Committed, Snapshots
@@ -30,7 +31,6 @@ from stream_monitor.kafka.records import KINDS, AudioRecord, upload_of
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings
 from stream_monitor.kafka.watchdog import watched
 from stream_monitor.lane_state import LaneState, needed_from
-from stream_monitor.monitor import Refreshable
 from stream_monitor.outcome import Outcome
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.segments import Segment, StreamKey
