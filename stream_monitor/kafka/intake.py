@@ -2,9 +2,10 @@
 
     put → parse → sandbox … → take, one record of each topic and partition after the other
 
-A partition whose queue is full is not read on (`full`), so memory stays what it is while the pipeline is slower than
+A partition whose queue is full is not read on (`valves`), so memory stays what it is while the pipeline is slower than
 the audio, and polling goes on, so the group sees a worker that lives. Topics take turns, and so do the partitions of a
-topic: uploads never starve broadcasts, nor the other way round. It knows nothing of streams' plays or of commits.
+topic: uploads never starve broadcasts, nor the other way round. Headers are parsed here, once for everybody. It knows
+nothing of streams' plays or of commits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from stream_monitor.kafka.client import Partition, Received
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.payload import announced
-from stream_monitor.kafka.records import AudioRecord, parse
+from stream_monitor.kafka.records import AudioRecord, parse, upload_of
 from stream_monitor.kafka.segment_audio import Announced
 from stream_monitor.segments import Samples, Segment
 
@@ -47,6 +48,16 @@ class Taken:
     segment: Segment | None
     """None where it need not be read, or cannot be; of an upload then one that says so, if its place is known."""
     poison: PoisonError | None
+
+    @property
+    def stream_id(self) -> str | None:
+        """Whose it is; None where nobody can say."""
+        return self.said.stream.stream_id if self.said is not None else self.odd_upload
+
+    @property
+    def odd_upload(self) -> str | None:
+        """The upload that names itself in headers that say nothing more; its verdict must know."""
+        return upload_of(self.record.key, self.record.headers) if self.said is None else None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -101,6 +112,7 @@ class Intake:
         self._bytes = megabytes << 20
         self._queues: dict[Partition, _Queue] = {}
         self._turns: deque[deque[Partition]] = deque()
+        self._halted: frozenset[Partition] = frozenset()
 
     def __len__(self) -> int:
         """Records that wait."""
@@ -116,7 +128,14 @@ class Intake:
             for each in queue.waiting:
                 if each.samples is not None:
                     each.samples.cancel()
-        self._queues, self._turns = {}, deque()
+        self._queues, self._turns, self._halted = {}, deque(), frozenset()
+
+    def valves(self) -> tuple[frozenset[Partition], frozenset[Partition]]:
+        """Partitions not to be read on, since their queue is full, and those to be read again, since half of it is
+        gone: as far as that is news since the last call."""
+        shut, opened = self.full - self._halted, self._halted & self.roomy
+        self._halted = (self._halted | shut) - opened
+        return shut, opened
 
     @property
     def full(self) -> frozenset[Partition]:
@@ -136,12 +155,15 @@ class Intake:
             if 2 * len(queue.waiting) <= self._records and 2 * queue.bytes <= self._bytes
         )
 
-    def put(self, record: Received, wanted: Callable[[AudioRecord], bool]) -> None:
+    def put(self, record: Received, wanted: Callable[[AudioRecord], bool]) -> AudioRecord | None:
         """A record that was polled; each partition's in order.
 
         Args:
             record: The record.
             wanted: Whether its audio is needed.
+
+        Returns:
+            What it says of itself; None where its headers cannot be read.
         """
         said, poison = None, None
         try:
@@ -157,6 +179,7 @@ class Intake:
         )
         queue.bytes += len(record.value or b"")
         self._decode_ahead(queue)
+        return said
 
     def take(self, wait_s: float) -> Taken | None:
         """The next record in turn that is decoded; None where there is none within this time."""

@@ -17,7 +17,7 @@ from stream_monitor.kafka.arrivals import Arrivals, Basis
 from stream_monitor.kafka.client import Membership, Partition, Received
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.partition import Position
-from stream_monitor.kafka.records import KINDS, parse
+from stream_monitor.kafka.records import KINDS, AudioRecord
 from stream_monitor.outcome import HeardChunk, Outcome
 from stream_monitor.segments import StreamKey
 from stream_monitor.sink import Event
@@ -120,26 +120,27 @@ class Observation:
         """Where a partition is begun."""
         self._frontier[partition] = frontier
 
-    def polled(self, records: Iterable[Received]) -> None:
-        """What has come in."""
-        for record in records:
-            frontier = self._frontier.get(record.partition)
-            if frontier is None:
-                continue  # of a partition that is not taken over yet: it comes again
-            again = record.offset < frontier
-            if not again:
-                waiting = self._waiting.setdefault(record.partition, deque(maxlen=WAITING))
-                if waiting and record.offset <= waiting[-1][0]:
-                    continue
-                waiting.append((record.offset, record.appended_ms))
-            (self._metrics.replayed if again else self._metrics.records).labels(record.partition.topic).inc()
-            self._arrived(record, again)
+    def came(self, record: Received, said: AudioRecord | None) -> None:
+        """A record has come in.
 
-    def _arrived(self, record: Received, again: bool) -> None:
-        try:
-            said = parse(record.key, record.value, record.headers)
-        except PoisonError:
-            return  # counted when it is committed as a dead letter
+        Args:
+            record: The record.
+            said: What it says of itself; None for one that cannot be read, which is counted as a dead letter.
+        """
+        frontier = self._frontier.get(record.partition)
+        if frontier is None:
+            return  # of a partition that is not taken over yet: it comes again
+        again = record.offset < frontier
+        if not again:
+            waiting = self._waiting.setdefault(record.partition, deque(maxlen=WAITING))
+            if waiting and record.offset <= waiting[-1][0]:
+                return
+            waiting.append((record.offset, record.appended_ms))
+        (self._metrics.replayed if again else self._metrics.records).labels(record.partition.topic).inc()
+        if said is not None:
+            self._arrived(record, said, again)
+
+    def _arrived(self, record: Received, said: AudioRecord, again: bool) -> None:
         arrival = self._arrivals.take(said, record.appended_ms, again=again)
         if again:
             return

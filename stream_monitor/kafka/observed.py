@@ -1,4 +1,4 @@
-"""What a worker works with, telling an `Observation` what passes through: consumer, outbox, pipeline, encoder.
+"""What a worker works with, telling an `Observation` what passes through: consumer, intake, outbox, pipeline, encoder.
 
 Each does what its base does and nothing else to the data. They know nothing of metrics.
 """
@@ -14,9 +14,11 @@ from stream_monitor.clock import Clock
 from stream_monitor.collaborators import EmbeddingsLike, EncoderLike, Float32Array
 from stream_monitor.kafka.client import Consumer, Membership, Partition, Received
 from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.intake import Intake
 from stream_monitor.kafka.observation import Observation
 from stream_monitor.kafka.outbox import Outbox, StateRecord
 from stream_monitor.kafka.partition import Position
+from stream_monitor.kafka.records import AudioRecord
 from stream_monitor.outcome import Outcome
 from stream_monitor.pipeline import Pipeline
 from stream_monitor.segments import Segment
@@ -24,7 +26,7 @@ from stream_monitor.sink import Event
 
 
 class ObservedConsumer(Consumer):
-    """Tells what is polled, once the worker has seen that it is still its own, and which partitions it gets."""
+    """Tells that it is asked, and which partitions it gets."""
 
     def __init__(self, observation: Observation, *arguments: Any, **options: Any) -> None:
         """As its base.
@@ -36,7 +38,6 @@ class ObservedConsumer(Consumer):
         """
         super().__init__(*arguments, **options)
         self._observation = observation
-        self._polled: list[Received] = []
         self._known: Membership | None = None
         self._paused: set[Partition] = set()
 
@@ -56,18 +57,15 @@ class ObservedConsumer(Consumer):
         """The next records, each partition's in order."""
         self._observation.turned()
         self._observation.lag(self.known_ends())
-        self._polled = super().poll(wait_s, at_most)
-        return self._polled
+        return super().poll(wait_s, at_most)
 
     def membership(self) -> Membership:
         """Who we are and what is ours now."""
         membership = super().membership()
-        if membership == self._known:
-            self._observation.polled(self._polled)
-        else:
+        if membership != self._known:
+            self._known = membership
             self._paused.clear()  # an assignment forgets them
             self._observation.joined(membership)
-        self._polled, self._known = [], membership
         return membership
 
     def begins(self, partition: Partition) -> int:
@@ -82,6 +80,27 @@ class ObservedConsumer(Consumer):
         if found is not None:
             self._observation.found(partition, int(json.loads(found[1])["frontier"]))
         return found
+
+
+class ObservedIntake(Intake):
+    """Tells what comes in, once the worker has seen that it is its own."""
+
+    def __init__(self, observation: Observation, *arguments: Any, **options: Any) -> None:
+        """As its base.
+
+        Args:
+            observation: What is told.
+            *arguments: Of the base.
+            **options: Of the base.
+        """
+        super().__init__(*arguments, **options)
+        self._observation = observation
+
+    def put(self, record: Received, wanted: Callable[[AudioRecord], bool]) -> AudioRecord | None:
+        """A record that was polled; each partition's in order."""
+        said = super().put(record, wanted)
+        self._observation.came(record, said)
+        return said
 
 
 class ObservedOutbox(Outbox):

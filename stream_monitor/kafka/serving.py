@@ -11,20 +11,26 @@ from encoder.model import Encoder
 from index.catalogue import Catalogue
 from index.errors import UnknownTrack
 from stream_monitor.assembly import assemble
+from stream_monitor.catalogue_watch import CatalogueWatch
 from stream_monitor.clock import Clock, SystemClock
 from stream_monitor.config import Config
 from stream_monitor.kafka.catalogue.opening import opened_catalogue
 from stream_monitor.kafka.client import Admin, LogReader, TransactionalProducer
 from stream_monitor.kafka.errors import PartitionsError, TopicError
-from stream_monitor.kafka.intake import Intake
 from stream_monitor.kafka.observation import Observation
-from stream_monitor.kafka.observed import ObservedConsumer, ObservedEncoder, ObservedOutbox, ObservedPipeline
+from stream_monitor.kafka.observed import (
+    ObservedConsumer,
+    ObservedEncoder,
+    ObservedIntake,
+    ObservedOutbox,
+    ObservedPipeline,
+)
 from stream_monitor.kafka.outbox import Labelled
 from stream_monitor.kafka.records import KINDS
 from stream_monitor.kafka.sandbox import Sandbox
 from stream_monitor.kafka.stream_state import Restored, decode, encode
 from stream_monitor.kafka.topics import check
-from stream_monitor.kafka.worker import Worker, audio_topics
+from stream_monitor.kafka.worker import Worker
 from stream_monitor.lane_state import LaneState
 from stream_monitor.outcome import Outcome
 from stream_monitor.publisher import Publisher
@@ -152,7 +158,7 @@ def _serve(
         producer = stack.enter_context(TransactionalProducer(config.kafka, name, transaction_s=service.transaction_s))
         reader = stack.enter_context(LogReader(config.kafka))
         consumer = stack.enter_context(
-            ObservedConsumer(observation, config.kafka, audio_topics(config.topics), session_s=service.session_s)
+            ObservedConsumer(observation, config.kafka, config.topics.of_audio, session_s=service.session_s)
         )
         seen = ObservedEncoder(encoder, observation.embedded)
         pipeline = stack.enter_context(
@@ -160,7 +166,7 @@ def _serve(
         )
         sandbox = stack.enter_context(Sandbox(service.sandbox))
         observation.listens_with(config.pipeline.batcher.size, lambda: (catalogue.version, len(catalogue)))
-        intake = Intake(sandbox, records=service.queue_records, megabytes=service.queue_mb)
+        intake = ObservedIntake(observation, sandbox, records=service.queue_records, megabytes=service.queue_mb)
         observation.queues({kind: partial(intake.waiting, config.topics.audio(kind)) for kind in KINDS})
         Worker(
             consumer,
@@ -175,8 +181,7 @@ def _serve(
             memory_s=config.plays.verifier.memory_s,
             support_samples=-encoder.block_window(0)[0],
             clock=clock,
-            catalogue=assembly.repertoire,
-            refresh_s=opened.refresh_s,
+            catalogue=CatalogueWatch(assembly.repertoire, opened.refresh_s, clock),
         ).run(stopping)
     if config.kafka.static_membership:
         with Admin(config.kafka) as admin:

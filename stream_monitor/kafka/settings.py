@@ -113,6 +113,11 @@ class TopicSettings(BaseModel):
         """All but the dead letters'."""
         return (self.broadcast, self.uploads, self.events, self.state, self.catalog)
 
+    @property
+    def of_audio(self) -> tuple[str, str]:
+        """What a worker reads."""
+        return self.broadcast, self.uploads
+
     def audio(self, kind: str) -> str:
         """The topic of segments of a kind of stream."""
         return self.broadcast if kind == "broadcast" else self.uploads

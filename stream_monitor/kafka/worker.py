@@ -12,14 +12,13 @@ It knows nothing of audio formats, of catalogues or of how plays are found.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
-from index.errors import CatalogueError
-from stream_monitor.catalogue_watch import Refreshable
+from stream_monitor.catalogue_watch import CatalogueWatch
 from stream_monitor.clock import Clock
 from stream_monitor.kafka.client import Consumer, LogReader, Membership, Partition, Received
 from stream_monitor.kafka.committed import Committed, Snapshots
@@ -27,12 +26,14 @@ from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.holdings import Holdings, Name, name_of
 from stream_monitor.kafka.intake import Intake, Taken
 from stream_monitor.kafka.outbox import Outbox, StateRecord
-from stream_monitor.kafka.records import KINDS, AudioRecord, upload_of
+from stream_monitor.kafka.records import AudioRecord
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings
+from stream_monitor.kafka.unsaid import Unsaid
 from stream_monitor.kafka.watchdog import watched
 from stream_monitor.lane_state import LaneState, needed_from
 from stream_monitor.outcome import Outcome
 from stream_monitor.pipeline import Pipeline
+from stream_monitor.repertoire import CatalogueChange
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.sink import Event
 
@@ -49,20 +50,6 @@ class Teller(Protocol):
     def events(self, outcomes: Iterable[Outcome]) -> Sequence[Event]: ...
 
     def catalogue_changed(self, version: str) -> None: ...
-
-
-@dataclass(kw_only=True, slots=True)
-class _Unsaid:
-    """What has come about since the last commit."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    poison: list[tuple[Received, PoisonError]] = field(default_factory=list)
-    touched: set[StreamKey] = field(default_factory=set)
-    records: int = 0
-
-    @property
-    def anything(self) -> bool:
-        return bool(self.outcomes or self.poison or self.records)
 
 
 class Worker:
@@ -83,8 +70,7 @@ class Worker:
         memory_s: float,
         support_samples: int,
         clock: Clock,
-        catalogue: Refreshable,
-        refresh_s: float,
+        catalogue: CatalogueWatch,
     ) -> None:
         """Prepares; nothing is read before `run`.
 
@@ -101,12 +87,10 @@ class Worker:
             memory_s: What the pipeline's verifiers keep of a stream.
             support_samples: The CQT's reach.
             clock: Time.
-            catalogue: What the pipeline looks in, asked for changes now and then.
-            refresh_s: How often; 0 is never.
+            catalogue: Looks what became of that which the pipeline looks in.
         """
         self._consumer = consumer
         self._intake = intake
-        self._paused: frozenset[Partition] = frozenset()
         self._outbox = outbox
         self._committed = Committed(consumer, reader, snapshots, topics)
         self._pipeline = pipeline
@@ -118,11 +102,9 @@ class Worker:
         self._support_samples = support_samples
         self._clock = clock
         self._catalogue = catalogue
-        self._refresh_s = refresh_s
-        self._refresh_due_s = clock.monotonic_s() + refresh_s
         self._membership: Membership | None = None
         self._held = Holdings(settings.idle_s)
-        self._unsaid = _Unsaid()
+        self._unsaid = Unsaid()
         self._commit_due_s = 0.0
 
     def run(self, stopping: Callable[[], bool]) -> None:
@@ -143,9 +125,9 @@ class Worker:
                 continue
             for record in received:
                 self._intake.put(record, partial(self._is_needed, record))
-            self._pause_and_resume()
+            self._turn_valves()
             self._hear(until_s=self._clock.monotonic_s() + TURN_S)
-            self._follow_catalogue()
+            self._take_change(self._catalogue.look_when_due())
             now_s = self._clock.monotonic_s()
             self._unsaid.outcomes += self._pipeline.push((), now_s=now_s)
             if now_s >= self._commit_due_s:
@@ -157,14 +139,13 @@ class Worker:
     # Taking over: everything as the last commit left it.
 
     def _take_over(self, membership: Membership) -> None:
-        self._refresh_due_s = self._clock.monotonic_s()
-        self._follow_catalogue()  # snapshots may name tracks that were enrolled a moment ago
+        self._take_change(self._catalogue.look())  # snapshots may name tracks that were enrolled a moment ago
         self._pipeline.flush()  # what is on its way is nobody's any more, and must not meet the restored streams
         for stream in self._pipeline.streams:
             self._pipeline.drop(stream)
         self._intake.clear()
-        self._held, self._unsaid = Holdings(self._settings.idle_s), _Unsaid()
-        self._membership, self._paused = membership, frozenset()
+        self._held, self._unsaid = Holdings(self._settings.idle_s), Unsaid()
+        self._membership = membership
         self._consumer.resume(membership.partitions)
         for partition in sorted(membership.partitions):
             position = self._committed.position(partition)
@@ -194,14 +175,13 @@ class Worker:
         """Whether the audio must be decoded: all that is new, and of what was heard before that of open streams."""
         return not self._held.again(record) or self._pipeline.follows(said.stream)
 
-    def _pause_and_resume(self) -> None:
-        """Partitions whose queue is full are not read on until half of it is gone."""
-        full = self._intake.full
-        if more := full - self._paused:
-            self._consumer.pause(more)
-        if fewer := self._paused & self._intake.roomy:
-            self._consumer.resume(fewer)
-        self._paused = (self._paused | full) - fewer
+    def _turn_valves(self) -> None:
+        """What waits is bounded: partitions are not read on before there is room for more of them."""
+        shut, opened = self._intake.valves()
+        if shut:
+            self._consumer.pause(shut)
+        if opened:
+            self._consumer.resume(opened)
 
     def _hear(self, until_s: float) -> None:
         """Records in their turns, for a while."""
@@ -209,43 +189,55 @@ class Worker:
             taken = self._intake.take(left_s)
             if taken is None:
                 return
-            self._take(taken)
+            place = taken.record.partition
+            with bound_contextvars(
+                topic=place.topic, partition=place.number, offset=taken.record.offset, stream=taken.stream_id
+            ):
+                self._take(taken)
 
     def _take(self, taken: Taken) -> None:
-        record, again = taken.record, self._held.again(taken.record)
-        if taken.poison is not None:
-            self._take_poison(taken, taken.poison, again=again)
-            if again:
-                return
-        if taken.segment is None:
-            if not again:
-                self._held.passed(record)
+        if self._held.again(taken.record):
+            self._take_again(taken)
+        else:
+            self._take_new(taken)
+
+    def _take_again(self, taken: Taken) -> None:
+        """Of an open stream, from before the last commit: audio fills its buffers, poison was told."""
+        segment = taken.segment
+        if segment is None:
             return
-        stream = taken.segment.stream
-        if not again:
-            self._end_idle(record, name_of(stream))
-            self._unsaid.records += 1
-            self._pipeline.caught_up(stream)
-        self._unsaid.outcomes += self._pipeline.push([taken.segment], now_s=self._clock.monotonic_s())
-        if not self._pipeline.follows(stream):
+        if taken.poison is None:
+            self._push(segment)
+        if self._pipeline.follows(segment.stream):
+            self._keep(segment, taken.record)
+
+    def _take_new(self, taken: Taken) -> None:
+        record, segment = taken.record, taken.segment
+        if taken.poison is not None:
+            self._take_poison(taken, taken.poison)
+        if segment is None:
             self._held.passed(record)
             return
-        self._keep(taken.segment, record)
-        if not again:
-            self._unsaid.touched.add(stream)
+        self._end_idle(record, name_of(segment.stream))
+        self._unsaid.records += 1
+        self._pipeline.caught_up(segment.stream)
+        self._push(segment)
+        if self._pipeline.follows(segment.stream):
+            self._keep(segment, record)
+            self._unsaid.touched.add(segment.stream)
+        else:
+            self._held.passed(record)
 
-    def _take_poison(self, taken: Taken, poison: PoisonError, *, again: bool) -> None:
+    def _take_poison(self, taken: Taken, poison: PoisonError) -> None:
         """A dead letter; a verdict must know of it where it says whose it is."""
-        if again:
-            if taken.segment is not None and self._pipeline.follows(taken.segment.stream):
-                self._keep(taken.segment, taken.record)
-            return
         self._unsaid.poison.append((taken.record, poison))
         self._unsaid.records += 1
-        name = None if taken.said is not None else upload_of(taken.record.key, taken.record.headers)
-        stream = None if name is None else self._pipeline.came_odd(name)
+        stream = None if taken.odd_upload is None else self._pipeline.came_odd(taken.odd_upload)
         if stream is not None:
             self._unsaid.touched.add(stream)
+
+    def _push(self, segment: Segment) -> None:
+        self._unsaid.outcomes += self._pipeline.push([segment], now_s=self._clock.monotonic_s())
 
     def _keep(self, segment: Segment, record: Received) -> None:
         self._held.heard(segment.stream, record, segment.end_sample + segment.unreadable_samples)
@@ -258,20 +250,10 @@ class Worker:
             self._unsaid.outcomes += self._pipeline.finish([stream], state="idle", reason=reason)
             self._unsaid.touched.add(stream)
 
-    def _follow_catalogue(self) -> None:
-        """Takes over what was enrolled and removed meanwhile; plays of removed tracks are taken back."""
-        now_s = self._clock.monotonic_s()
-        if not self._refresh_s or now_s < self._refresh_due_s:
-            return
-        self._refresh_due_s = now_s + self._refresh_s
-        try:
-            change = self._catalogue.refresh()
-        except CatalogueError as error:
-            log.warning("the catalogue cannot be read again; what is known of it stays in use", reason=str(error))
-            return
+    def _take_change(self, change: CatalogueChange | None) -> None:
+        """What was enrolled and removed meanwhile; plays of removed tracks are taken back."""
         if change is None:
             return
-        log.info("catalogue changed", added=len(change.added), removed=len(change.removed), version=change.version)
         self._teller.catalogue_changed(change.version)
         for key in change.removed:
             self._unsaid.outcomes += self._pipeline.remove_track(key)
@@ -284,11 +266,10 @@ class Worker:
             return
         if self._consumer.membership() != self._membership:
             return  # the next turn of the loop takes over from what is committed
-        unsaid, self._unsaid = self._unsaid, _Unsaid()
-        touched = unsaid.touched | {outcome.stream for outcome in unsaid.outcomes}
+        unsaid, self._unsaid = self._unsaid, Unsaid()
         going = {name_of(stream): stream for stream in self._pipeline.streams}
         self._held.settle(going.values())
-        states = [each for name in sorted({name_of(stream) for stream in touched})
+        states = [each for name in sorted({name_of(stream) for stream in unsaid.streams})
                   if (each := self._state(name, going.get(name))) is not None]  # fmt: skip
         self._outbox.commit(
             events=self._teller.events(unsaid.outcomes),
@@ -312,8 +293,3 @@ class Worker:
 
     def _needed_from(self, state: LaneState) -> int:
         return needed_from(state.place.next_sample, self._memory_s, self._support_samples)
-
-
-def audio_topics(topics: TopicSettings) -> list[str]:
-    """What a worker reads."""
-    return [topics.audio(kind) for kind in KINDS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,9 +111,13 @@ def test_a_partition_is_full_by_records_and_by_bytes_and_has_room_again_at_half(
     intake.put(record_of(second, 0, b"x" * (1 << 20)), lambda _: True)
     assert intake.full == {first, second}
     assert intake.roomy == set()
+    assert intake.valves() == ({first, second}, set())
+    assert intake.valves() == (set(), set())  # told once
     intake.take(0.0), intake.take(0.0), intake.take(0.0)
     assert intake.full == set()
     assert intake.roomy == {first, second}
+    assert intake.valves() == (set(), {first, second})
+    assert intake.valves() == (set(), set())
 
 
 def test_only_some_are_decoded_ahead_and_what_is_not_wanted_never() -> None:
@@ -152,3 +157,18 @@ def test_poison_comes_in_its_turn_with_what_it_says_of_itself(headers: bool) -> 
     assert (second.poison.code, second.said is not None) == (
         ("undecodable", True) if headers else ("wrong_type", False)
     )
+    assert (second.stream_id, second.odd_upload) == (("broadcast-0" if headers else None), None)
+
+
+def test_poison_may_still_say_whose_it_is() -> None:
+    """An upload whose headers are not all there: the key and two of them name it."""
+    intake = Intake(HandDecoder(), records=100, megabytes=1)
+    good = record_of(PARTITIONS[2], 0)
+    headers = [(name, value) for name, value in good.headers if name in ("ce_streamid", "ce_kind")]
+    assert intake.put(good, lambda _: True) is not None
+    said = intake.put(replace(good, offset=1, headers=headers), lambda _: True)
+    assert said is None
+    intake.take(0.0)
+    taken = intake.take(0.0)
+    assert taken is not None
+    assert (taken.segment, taken.stream_id, taken.odd_upload) == (None, "uploads-0", "uploads-0")

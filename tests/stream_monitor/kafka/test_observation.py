@@ -13,7 +13,7 @@ from stream_monitor.kafka.client import Membership, Partition, Received
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.observation import Observation
 from stream_monitor.kafka.partition import Position
-from stream_monitor.kafka.records import FLAC, AudioRecord, headers_of, key_of
+from stream_monitor.kafka.records import FLAC, AudioRecord, headers_of, key_of, parse
 from stream_monitor.outcome import HeardChunk
 from stream_monitor.plays import TrackerStep
 from stream_monitor.segments import StreamKey
@@ -72,6 +72,15 @@ class Watched:
             headers=headers_of(said),
         )
 
+    def come(self, *records: Received) -> None:
+        """They come in and are parsed."""
+        for record in records:
+            try:
+                said = parse(record.key, record.value, record.headers)
+            except PoisonError:
+                said = None
+            self.observation.came(record, said)
+
     def commit(self, frontier: int, events: list[dict[str, Any]] | None = None) -> None:
         """A transaction that took a tenth of a second."""
         self.observation.committed(events or [], [], {AUDIO: Position(replay_from=0, frontier=frontier)}, 0.1)
@@ -105,14 +114,14 @@ def test_lag_is_that_of_the_frontier() -> None:
     """Records that were not heard and the age of the oldest of them; nothing once all are heard, whatever L is."""
     watched = Watched()
     watched.take_over(frontier=10)
-    watched.observation.polled([watched.record(offset, age_s=40) for offset in (8, 9, 10, 11)])
+    watched.come(*(watched.record(offset, age_s=40) for offset in (8, 9, 10, 11)))
     watched.observation.lag({AUDIO: 15})
     place = {"topic": "audio.broadcast", "partition": "1"}
     assert (watched("frontier_lag_records", **place), watched("frontier_lag_seconds", **place)) == (5, 40)
     watched.commit(12)
     watched.observation.lag({AUDIO: 15})
     assert (watched("frontier_lag_records", **place), watched("frontier_lag_seconds", **place)) == (3, 40)
-    watched.observation.polled([watched.record(offset, age_s=2) for offset in (12, 13, 14)])
+    watched.come(*(watched.record(offset, age_s=2) for offset in (12, 13, 14)))
     watched.commit(15)
     watched.observation.lag({AUDIO: 15})
     assert (watched("frontier_lag_records", **place), watched("frontier_lag_seconds", **place)) == (0, 0)
@@ -133,7 +142,7 @@ def test_audio_is_counted_once() -> None:
     """Records below the frontier are told as replayed; gaps and repetitions behind it are counted."""
     watched = Watched()
     watched.take_over(frontier=2)
-    watched.observation.polled([watched.record(offset) for offset in (0, 1, 2, 3, 6)])
+    watched.come(*(watched.record(offset) for offset in (0, 1, 2, 3, 6)))
     assert watched("replayed_records_total", topic="audio.broadcast") == 2
     assert watched("records_total", topic="audio.broadcast") == 3
     assert watched("audio_seconds_total", kind="broadcast") == 15
@@ -144,7 +153,7 @@ def test_an_event_is_late_by_the_time_since_its_audio() -> None:
     """From the capture of the chunk's last sample to the commit."""
     watched = Watched()
     watched.take_over(frontier=0)
-    watched.observation.polled([watched.record(0)])  # captured from 5 s ago until now
+    watched.come(watched.record(0))  # captured from 5 s ago until now
     chunk = HeardChunk(
         stream=FM, index=0, start_sample=0, end_sample=SAMPLES, level_dbfs=0.0, sounding=True, candidates=0,
         considered=0, step=TrackerStep(changes=(object(),)),  # type: ignore[arg-type]
@@ -163,7 +172,7 @@ def test_dead_letters_and_aborted_transactions_are_counted() -> None:
     watched = Watched()
     watched.take_over(frontier=0)
     error = PoisonError("bad_header", "ce_seq is x")
-    watched.observation.polled([Received(partition=AUDIO, offset=0, appended_ms=0, key=b"", value=b"", headers=())])
+    watched.come(Received(partition=AUDIO, offset=0, appended_ms=0, key=b"", value=b"", headers=()))
     watched.observation.aborted()
     watched.observation.committed([], [(watched.record(0), error)], {}, 0.1)
     assert watched("dead_letters_total", topic="audio.broadcast", code="bad_header") == 1
@@ -176,7 +185,7 @@ def test_the_trace_of_a_segment_is_passed_on() -> None:
     watched = Watched()
     watched.take_over(frontier=0)
     assert watched.observation.headers(play("final")) == ()
-    watched.observation.polled([watched.record(0, traceparent=CONTEXT)])
+    watched.come(watched.record(0, traceparent=CONTEXT))
     assert watched.observation.headers(play("final")) == (("traceparent", CONTEXT.encode()),)
 
 
