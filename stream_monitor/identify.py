@@ -1,10 +1,11 @@
 """Ranks the tracks of a catalogue for one whole heard file, and says where each lies.
 
-First stage: every track that is among the K nearest neighbours of any chunk is a candidate. Second stage: MaxMean of
-all chunks of the file against each (Du et al., ICASSP 2023). Third: the best are ranked again with the strength of
-their alignment. They are placed by their frames and spectral peaks; a track whose own recording the file holds comes
-before all others. It knows nothing of files, of streaming, or of how
-results are shown. What does not fit into memory at once (a 12-hour file against many tracks) goes in slices.
+First stage: every track that is among the K nearest neighbours of any chunk is a candidate; for a file of minutes at
+most, every track of a catalogue of some thousands. Second stage: MaxMean of all chunks of the file against each (Du et
+al., ICASSP 2023). Then the best are ranked again with the strength of their alignment (`version_rank`), and placed by
+their frames and spectral peaks; a track whose own recording the file holds comes before all others. It knows nothing
+of files, of streaming, or of how results are shown. What does not fit into memory at once (a 12-hour file against many
+tracks) goes in slices.
 
 M chunks of the file, N embeddings of a track, D dimensions.
 """
@@ -20,7 +21,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import CHUNK_SAMPLES, SAMPLE_RATE
-from encoder.tonal import features
+from encoder.tonal import Features, features
+from encoder.tonal_print import features_of
 from index.catalogue import Catalogue
 from index.maxmean import max_mean_of
 from stream_monitor.confidence import Calibration, PlayFeatures
@@ -29,7 +31,7 @@ from stream_monitor.evidence import MatchType
 from stream_monitor.file_evidence import FileEvidence, file_evidence
 from stream_monitor.file_placing import Placement, holds_recording, place
 from stream_monitor.verifier import TrackPrints
-from stream_monitor.version_rank import version_score, worth_aligning
+from stream_monitor.version_rank import THIN_ROWS, best_versions, worth_aligning
 
 SLICE_VALUES = 4_000_000
 """Similarities that are held at a time: 16 MB."""
@@ -45,6 +47,7 @@ class IdentifyConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     neighbours: int = Field(default=50, ge=1, le=1000, description="K: neighbours of each chunk that name candidates.")
+    scanned_tracks: int = Field(default=2000, ge=1, description="So many are scanned, at 0.3 ms for a file of 20 s.")
     checked_tracks: int = Field(default=200, ge=1, description="So many of the best are checked for the recording.")
 
 
@@ -94,8 +97,9 @@ class Identifier:
 
     def identify(self, heard: HeardFile, *, top: int) -> list[Result]:
         """The `top` best tracks for a file, best first; those below any threshold are kept."""
-        scores = self._scores(heard.embedding_ND)
-        ranked = self._ranked(heard, scores)
+        notes = features(heard.sketch_nF) if heard.duration_samples <= ALIGNED_SAMPLES else None
+        scores = self._scores(heard.embedding_ND, self._candidates(heard.embedding_ND, notes))
+        ranked = self._ranked(notes, scores)
         recordings = {key for key in ranked[: self._config.checked_tracks] if self._holds_recording(heard, key)}
         best = sorted(ranked, key=lambda key: key not in recordings)[:top]
         evidence = file_evidence(
@@ -104,26 +108,41 @@ class Identifier:
         results = [self._result(heard, key, scores[key], evidence) for key in best]
         return sorted(results, key=lambda result: result.match_type != "recording")
 
-    def _ranked(self, heard: HeardFile, scores: Mapping[int, float]) -> list[int]:
-        """All named tracks by MaxMean, the best of them by `version_rank`; a long file has no need of that."""
-        ranked = sorted(scores, key=lambda key: (-scores[key], key))
-        if heard.duration_samples > ALIGNED_SAMPLES:
-            return ranked
-        notes = features(heard.sketch_nF)
-        count = worth_aligning(notes, self._config.checked_tracks)
-        again = {key: version_score(scores[key], notes, self._prints.of(key).features) for key in ranked[:count]}
-        return [*sorted(again, key=lambda key: (-again[key], key)), *ranked[count:]]
+    def _candidates(self, query_MD: npt.NDArray[np.float32], notes: Features | None) -> list[int]:
+        """Tracks that are worth comparing; a long file names all of its own by their embeddings."""
+        if notes is None:
+            return self._named(query_MD, self._config.neighbours)
+        budget = worth_aligning(notes, self._config.scanned_tracks)
+        if len(self._catalogue) <= budget:
+            return [track.key for track in self._catalogue.tracks()]
+        return self._named(query_MD, max(budget, self._config.neighbours))
 
-    def _scores(self, query_MD: npt.NDArray[np.float32]) -> dict[int, float]:
-        """MaxMean of the whole file against every track that any of its chunks names."""
-        index = self._catalogue.index
+    def _ranked(self, notes: Features | None, scores: Mapping[int, float]) -> list[int]:
+        """All candidates by MaxMean, the best of them by `version_rank`; a long file has no need of that."""
+        if notes is None:
+            return sorted(scores, key=lambda key: (-scores[key], key))
+        return best_versions(
+            scores,
+            notes,
+            lambda key: features_of(self._catalogue.tonal(key)[::THIN_ROWS]),
+            lambda key: self._prints.of(key).features,
+            scanned=self._config.scanned_tracks,
+            checked=self._config.checked_tracks,
+        )
+
+    def _named(self, query_MD: npt.NDArray[np.float32], neighbours: int) -> list[int]:
+        """Tracks that are among the nearest neighbours of any chunk."""
         named: set[int] = set()
         for start in range(0, len(query_MD), SLICE_CHUNKS):
-            found = index.neighbours(query_MD[start : start + SLICE_CHUNKS], self._config.neighbours)
+            found = self._catalogue.index.neighbours(query_MD[start : start + SLICE_CHUNKS], neighbours)
             named.update(np.unique(found.track_BK).tolist())
+        return sorted(named)
+
+    def _scores(self, query_MD: npt.NDArray[np.float32], tracks: Sequence[int]) -> dict[int, float]:
+        """MaxMean of the whole file against each of these."""
         scores: dict[int, float] = {}
-        for keys in self._slices(sorted(named), len(query_MD)):
-            for key, similarity_MN in zip(keys, index.similarities(query_MD, keys), strict=True):
+        for keys in self._slices(tracks, len(query_MD)):
+            for key, similarity_MN in zip(keys, self._catalogue.index.similarities(query_MD, keys), strict=True):
                 scores[key] = max_mean_of(similarity_MN)
         return scores
 

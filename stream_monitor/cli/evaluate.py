@@ -46,6 +46,13 @@ LENGTHS_S = (6.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0)
     help="Way to search; may be given often. `whole`, `chroma` and `qmax` are baselines.",
 )
 @click.option(
+    "--scanned",
+    type=click.IntRange(0),
+    default=2000,
+    show_default=True,
+    help="So many recordings are scanned by `aligned`, fewer for longer queries; 0: those that the first stage names.",
+)
+@click.option(
     "--checked",
     type=click.IntRange(1),
     default=200,
@@ -76,6 +83,7 @@ def evaluate(
     cuts: int,
     neighbours: int,
     searches: tuple[str, ...],
+    scanned: int,
     checked: int,
     slow_cuts: int,
     sizes: tuple[int, ...],
@@ -116,6 +124,7 @@ def evaluate(
             lengths,
             searches=searches,
             neighbours=neighbours,
+            scanned=scanned,
             checked=checked,
             slow_cuts=slow_cuts,
             seed=seed,
@@ -131,6 +140,7 @@ def evaluate(
         "hours": round(sum(each.duration_s for each in heard) / 3600, 3),
         "cuts": cuts,
         "neighbours": neighbours,
+        "scanned": scanned,
         "checked": checked,
         "slow_cuts": slow_cuts,
         "seed": seed,

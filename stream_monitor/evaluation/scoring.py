@@ -30,6 +30,7 @@ def score_lengths(
     *,
     searches: Sequence[str],
     neighbours: int,
+    scanned: int,
     checked: int,
     slow_cuts: int,
     seed: int,
@@ -42,6 +43,7 @@ def score_lengths(
         lengths_s: As they were cut.
         searches: Out of `searches.SEARCHES`.
         neighbours: K of the first stage.
+        scanned: How many are scanned by `aligned`; 0 for those that the first stage names.
         checked: How many of the best are aligned.
         slow_cuts: Cuts of a length per recording that slow searches get.
         seed: Of the bootstrap.
@@ -56,7 +58,7 @@ def score_lengths(
     result: dict[str, Any] = {}
     quick = [search for search in searches if search not in SLOW]
     slow = [search for search in searches if search in SLOW]
-    searcher = Searcher([each.whole for each in heard], neighbours=neighbours, checked=checked)
+    searcher = Searcher([each.whole for each in heard], neighbours=neighbours, scanned=scanned, checked=checked)
     with closing(searcher):
         for done, length_s in enumerate((*lengths_s, None), 1):
             every = _queries(heard, length_s, has_answer_R, None)

@@ -2,7 +2,7 @@
 
 exact      MaxMean of every pair (Du et al., eq. 1 and 2)
 two_stage  MaxMean of those that the K nearest neighbours of any chunk name, 0 for all others
-aligned    the best of two_stage again, by `version_rank`: what `identify` ranks by
+aligned    by `version_rank`, as `identify` does: a wide first stage scanned, the best of it aligned
 whole      cosine of one embedding for each whole piece, as ByteCover2's
 chroma     no network: local alignment of chroma at the best transposition
 qmax       no network: Qmax (Serra et al., 2009)
@@ -27,7 +27,7 @@ from index.rows import EmbeddingRows
 from stream_monitor.alignment import strength_of, strengths
 from stream_monitor.evaluation import chroma
 from stream_monitor.evaluation.listening import Piece
-from stream_monitor.version_rank import version_score, worth_aligning
+from stream_monitor.version_rank import best_versions, thinned, worth_aligning
 
 Float32Array = npt.NDArray[np.float32]
 SEARCHES = ("exact", "two_stage", "aligned", "whole", "chroma", "qmax")
@@ -40,10 +40,21 @@ CHROMA_ROWS = 2
 class Searcher:
     """The recordings, ready to be searched; close it when done."""
 
-    def __init__(self, recordings: Sequence[Piece], *, neighbours: int, checked: int, threads: int = 0) -> None:
-        """Args: K of the first stage; how many of the best are aligned; threads for slow searches, 0: all cores."""
+    def __init__(
+        self, recordings: Sequence[Piece], *, neighbours: int, scanned: int, checked: int, threads: int = 0
+    ) -> None:
+        """Indexes them.
+
+        Args:
+            recordings: What is searched.
+            neighbours: K of the first stage.
+            scanned: How many `aligned` scans; 0 for those only that the first stage names.
+            checked: How many of the best it aligns.
+            threads: For slow searches; 0: all cores.
+        """
         self._recordings = recordings
         self._neighbours = neighbours
+        self._scanned = scanned
         self._checked = checked
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
         self._index = LiveIndex(EmbeddingRows(recordings[0].embedding_ND.shape[1]))
@@ -75,7 +86,7 @@ class Searcher:
         made: dict[str, Callable[[], Float32Array]] = {
             "exact": lambda: exact_QR,
             "two_stage": lambda: staged_QR,
-            "aligned": lambda: self._aligned(queries, staged_QR, own_Q),
+            "aligned": lambda: self._aligned(queries, exact_QR, staged_QR, own_Q),
             "whole": lambda: self._whole(queries),
             "chroma": lambda: self._pairs(queries, "chroma", self._chroma_strength),
             "qmax": lambda: self._qmax(queries),
@@ -84,27 +95,50 @@ class Searcher:
 
     def named(self, queries: Sequence[Piece]) -> npt.NDArray[np.bool_]:
         """Which recordings [Q, R] the first stage names."""
+        return self._named(queries, self._neighbours)
+
+    def _named(self, queries: Sequence[Piece], neighbours: int) -> npt.NDArray[np.bool_]:
         named_QR = np.zeros((len(queries), len(self._recordings)), np.bool_)
         for q, piece in enumerate(queries):
             if len(piece.embedding_ND):
-                found = self._index.neighbours(piece.embedding_ND, k=self._neighbours)
+                found = self._index.neighbours(piece.embedding_ND, k=neighbours)
                 named_QR[q, found.track_BK.ravel()] = True
         return named_QR
 
-    def _aligned(self, queries: Sequence[Piece], staged_QR: Float32Array, own_Q: npt.NDArray[np.int64]) -> Float32Array:
+    def _aligned(
+        self,
+        queries: Sequence[Piece],
+        exact_QR: Float32Array,
+        staged_QR: Float32Array,
+        own_Q: npt.NDArray[np.int64],
+    ) -> Float32Array:
         tracks = self._of("tonal", self._recordings)
+        thin = [thinned(track) for track in tracks]
         heard = self._of("tonal", queries)
-        # What is not looked at again stays behind all that is, in its old order.
-        table_QR = staged_QR - np.float32(1e3)
+        # What is not looked at stays behind all that is, in its old order.
+        table_QR = staged_QR - np.float32(1e6)
 
         def rank(q: int) -> None:
-            others = np.flatnonzero((staged_QR[q] != 0) & (np.arange(len(tracks)) != own_Q[q]))
-            checked = worth_aligning(heard[q], self._checked)
-            for r in others[np.argsort(-staged_QR[q, others], kind="stable")][:checked]:
-                table_QR[q, r] = version_score(float(staged_QR[q, r]), heard[q], tracks[r])
+            found = self._candidates(queries[q], heard[q]) if self._scanned else np.flatnonzero(staged_QR[q])
+            order = best_versions(
+                {int(r): float(exact_QR[q, r]) for r in found if r != own_Q[q]},
+                heard[q],
+                thin.__getitem__,
+                tracks.__getitem__,
+                scanned=self._scanned,
+                checked=self._checked,
+            )
+            table_QR[q, order] = -np.arange(len(order))
 
         list(self._pool.map(rank, range(len(queries))))
         return table_QR
+
+    def _candidates(self, piece: Piece, heard: Features) -> npt.NDArray[np.int64]:
+        """Recordings that `identify` would scan or rank."""
+        budget = worth_aligning(heard, self._scanned)
+        if len(self._recordings) <= budget:
+            return np.arange(len(self._recordings))
+        return np.flatnonzero(self._named([piece], max(budget, self._neighbours)))
 
     def _whole(self, queries: Sequence[Piece]) -> Float32Array:
         def rows(pieces: Sequence[Piece]) -> Float32Array:
