@@ -55,6 +55,8 @@ class TransactionalProducer:
         """
         self._refusals = Refusals(settings=settings, operation="Write", transactional_id=name)
         self._transaction_s = transaction_s
+        self._placed = False
+        """Whether the open transaction has positions."""
         self._lost: BaseException | None = None
         """Why a record of the open transaction is not in it, as the sender's thread was told."""
         try:
@@ -88,7 +90,7 @@ class TransactionalProducer:
 
     def begin(self) -> None:
         """Opens a transaction."""
-        self._lost = None
+        self._lost, self._placed = None, False
         self._ask(self._client.begin_transaction)
 
     def send(
@@ -111,6 +113,7 @@ class TransactionalProducer:
             place_of(partition): OffsetAndMetadata(offset, text, -1) for partition, (offset, text) in positions.items()
         }
         self._ask(lambda: self._client.send_offsets_to_transaction(offsets, membership.group))
+        self._placed = True
 
     def commit(self) -> None:
         """Makes all of the transaction seen.
@@ -119,9 +122,10 @@ class TransactionalProducer:
             FencedError: Another process has our name, or the group has gone on without us.
             BrokerError: Anything else; nobody knows what became of the transaction.
         """
-        # The client commits without a record that never came into it (its topic may not be seen), and may wait for ever
-        # where a topic is refused while it commits: first all records, then the end.
-        self._ask(lambda: self._client.flush(self._transaction_s))
+        # The client waits for ever where a topic is refused while it commits; positions come after all were asked for.
+        if not self._placed:
+            self._ask(lambda: self._client.flush(self._transaction_s))
+        # And it commits without a record that never came into the transaction, since its topic may not be seen.
         self._ask(self._raise_lost)
         self._ask(self._client.commit_transaction)
 

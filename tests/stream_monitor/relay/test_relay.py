@@ -164,8 +164,10 @@ def test_alerts_arrive_and_outlast_a_broker_and_a_relay_that_are_killed(service:
     mosquitto.server.stop(signal.SIGKILL)
     service.tell(*[event(n) for n in range(5, 8)])
     time.sleep(2.0)
+    relay.send_signal(signal.SIGSTOP)  # else it may be back before somebody listens
     mosquitto.start()
     subscriber = Subscriber(mosquitto.port)
+    relay.send_signal(signal.SIGCONT)
     until(lambda: set(subscriber.events()) >= {f"event-fm-1-{n}" for n in range(5, 8)})
 
     relay.kill()
