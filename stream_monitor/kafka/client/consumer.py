@@ -55,6 +55,10 @@ class Consumer:
                 allow_auto_create_topics=False,
             )
             self._client.subscribe(list(topics))
+            # The client may lose the question for a topic's partitions while it connects, join without them, be given
+            # none, and ask again minutes later: so it joins when it knows them.
+            for topic in topics:
+                self._client.partitions_for_topic(topic)
         except KafkaError as error:
             raise self._refusals.at_start(error) from error
 
