@@ -217,8 +217,12 @@ class Lab:
         names = (dead_letters(self.topics.broadcast), dead_letters(self.topics.uploads))
         return [each for name in names for each in self.records(name, 1)]
 
-    def wait_for(self, oracle: Events) -> Events:
+    def wait_for(self, oracle: Events, *, confidence_within: float = 0.0) -> Events:
         """The events, as soon as they are those of the undisturbed run.
+
+        Args:
+            oracle: Of the undisturbed run.
+            confidence_within: How far confidences may differ, where the catalogue's size did: they depend on it.
 
         Raises:
             CaseError: They do not become so in time, or one is there twice.
@@ -230,7 +234,7 @@ class Lab:
                 some = [found[each] for each in sorted(extra)[:2]]
                 raise CaseError(f"{len(missing)} events are missing and {len(extra)} are too many: {some}")
             time.sleep(1.0)
-        wrong = [key for key in oracle if found[key] != oracle[key]]
+        wrong = [key for key in oracle if not _equal(found[key], oracle[key], confidence_within)]
         if wrong:
             raise CaseError(f"{len(wrong)} events have other data: {found[wrong[0]]} and not {oracle[wrong[0]]}")
         return found
@@ -253,3 +257,10 @@ class Lab:
         finally:
             consumer.close(autocommit=False)
         return raw - len(self.records(self.topics.events, self.partitions))
+
+
+def _equal(found: dict[str, Any], expected: dict[str, Any], confidence_within: float) -> bool:
+    if not confidence_within or "confidence" not in found["data"]:
+        return found == expected
+    near = abs(found["data"]["confidence"] - expected["data"]["confidence"]) <= confidence_within
+    return near and {**found, "data": {**found["data"], "confidence": expected["data"]["confidence"]}} == expected

@@ -84,7 +84,8 @@ def log_begins_later(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
 
 
 def catalogue_changes(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """A track that nobody plays is enrolled and removed while a worker is killed and replays: the same events."""
+    """A track that nobody plays is enrolled and removed while a worker is killed and replays: the same events,
+    but for the share of confidence that the catalogue's size has."""
     path = rig.folder / f"{lab.name}-other.wav"
     write_audio(path, song(777, 40.0)[None], 22_050)
     lab.send_world()
@@ -99,5 +100,5 @@ def catalogue_changes(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: ran
         raise CaseError("the track could not be removed")
     lab.kill("one")
     lab.supervise("one")
-    lab.wait_for(oracle)
+    lab.wait_for(oracle, confidence_within=1e-3)
     return {"kills": 2, "aborted_records": lab.aborted()}
