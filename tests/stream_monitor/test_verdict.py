@@ -220,3 +220,16 @@ class UploadMachine(RuleBasedStateMachine):
 
 TestUpload = UploadMachine.TestCase
 TestUpload.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+
+
+def test_what_was_said_is_not_taken_back_under_milder_rules() -> None:
+    """An upload that was blocked early stays so when a worker with other rules takes it over."""
+    first, second = (Upload(STREAM, policy, silence_dbfs=-60.0) for policy in (POLICY, MILDER))
+    first.came(Segment(stream=STREAM, seq=0, start_sample=0, samples_S=np.zeros(20 * UNIT, np.float32)))
+    first.played(change(0, 0, 10, "final"), 0)
+    early = first.heard(0, 20 * UNIT)
+    assert early is not None
+    second.restore(first.snapshot())
+    assert second.heard(0, 20 * UNIT) is None
+    last = second.finish("ended", too_short=False)
+    assert (early.action, last.action, last.rules, last.word) == ("block", "block", (), "match")
