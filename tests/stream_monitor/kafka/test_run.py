@@ -67,7 +67,8 @@ def read_all(kafka: Kafka, topic: str, partitions: int) -> list[Received]:
 
 def events_of(kafka: Kafka, config: Path) -> list[dict[str, Any]]:
     """Every event that is committed, each checked against its schema."""
-    values = [record.value or b"" for record in read_all(kafka, topics_of(config).events, PARTITIONS)]
+    topics = topics_of(config)
+    values = [record.value or b"" for record in read_all(kafka, topics.events, topics.partitions)]
     return [dict(event) for event in checked("\n".join(value.decode() for value in values))] if values else []
 
 
