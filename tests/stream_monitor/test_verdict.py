@@ -219,7 +219,7 @@ class UploadMachine(RuleBasedStateMachine):
 
 
 TestUpload = UploadMachine.TestCase
-TestUpload.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestUpload.settings = settings(max_examples=150, stateful_step_count=25, deadline=None, derandomize=True)
 
 
 def test_what_was_said_is_not_taken_back_under_milder_rules() -> None:
