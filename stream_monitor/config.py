@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from stream_monitor.config_template import group
 from stream_monitor.errors import ConfigError
 from stream_monitor.kafka.catalogue.settings import CatalogueSettings
+from stream_monitor.kafka.produce_settings import ProduceSettings
 from stream_monitor.kafka.settings import KafkaSettings, ServiceSettings, TopicSettings
 from stream_monitor.monitor import MonitorConfig
 from stream_monitor.mqtt.settings import MqttSettings
@@ -73,6 +74,7 @@ class Config(BaseModel):
     reconnect: ReconnectPolicy = ReconnectPolicy()
     kafka: KafkaSettings = KafkaSettings()
     topics: TopicSettings = TopicSettings()
+    produce: ProduceSettings = ProduceSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
     service: ServiceSettings = ServiceSettings()
     verdicts: VerdictSettings = VerdictSettings()

@@ -1,10 +1,8 @@
-"""Encoded audio to mono 22,050 Hz samples, as a stream, in bounded memory; the only module that knows PyAV.
+"""Encoded audio to mono 22,050 Hz samples, as a stream, in bounded memory.
 
 It knows nothing of streams' names, segments or reconnects. Whatever FFmpeg reads is read: files, file objects (standard
 input), HTTP, Icecast and HLS addresses; of a video the first audio stream. The first decoded sample is sample 0, as the
-container says (encoder delays are trimmed by FFmpeg). Frames are gathered to about a second before they become
-NumPy arrays, because Python per frame would cost as much as decoding. Rates are converted by `encoder.resample` only,
-whose output does not depend on how its input was cut.
+container says (encoder delays are trimmed by FFmpeg). Frames become samples in `sampler`.
 
 Reading on after damage: a packet that cannot be decoded is counted and skipped. At the end of the input whatever was
 wrong is raised, after the last sample that could be had (docs/decisions/0006-audio-in.md).
@@ -23,13 +21,10 @@ from typing import Any
 
 import av
 import structlog
-from av.audio.fifo import AudioFifo
 from av.error import FFmpegError
 
 from encoder.grid import SAMPLE_RATE
-from encoder.resample import StreamingResampler
 from stream_monitor.decode_errors import error_of
-from stream_monitor.downmix import to_mono
 from stream_monitor.endings import Reading, verdict
 from stream_monitor.errors import (
     CannotOpenError,
@@ -40,12 +35,12 @@ from stream_monitor.errors import (
     StoppedError,
 )
 from stream_monitor.piped import ByteSource, PipeReader
+from stream_monitor.sampler import Sampler
 from stream_monitor.segments import Samples
 from stream_monitor.stopping import Stop
 
 log = structlog.get_logger(__name__)
 
-_BLOCK_S = 1.0
 _FILE_PROTOCOLS = "file"
 _URL_PROTOCOLS = "http,https,tls,tcp,crypto,data,httpproxy"
 
@@ -96,12 +91,10 @@ class AudioInput:
         self._path = location if isinstance(location, Path) else None
         self.name = str(location) if isinstance(location, Path | str) else location.name
         self._cleanup = ExitStack()
-        self.replaced_samples = 0
+        self._sampler = Sampler()
         self.packets = 0
         self.bad_packets = 0
         self._last_packet_bad = False
-        self.source_samples = 0
-        """Samples per channel decoded so far, at the source's rate."""
         try:
             self._container = self._open(location, container, (connect_timeout_s, read_timeout_s))
             self._stream = self._choose_stream()
@@ -118,6 +111,16 @@ class AudioInput:
     ) -> None:
         self.close()
 
+    @property
+    def replaced_samples(self) -> int:
+        """Samples that were no sound and became zeros."""
+        return self._sampler.replaced_samples
+
+    @property
+    def source_samples(self) -> int:
+        """Samples per channel decoded so far, at the source's rate."""
+        return self._sampler.source_samples
+
     def close(self) -> None:
         """Closes the input; again does nothing."""
         self._cleanup.close()
@@ -132,10 +135,8 @@ class AudioInput:
             LostSourceError: An address stalled or dropped.
             StoppedError: A stop was asked for.
         """
-        resampler: StreamingResampler | None = None
-        rate = 0
         failure: InputError | StoppedError | None = None
-        frames = self._gathered()
+        frames = self._decoded()
         while True:
             try:
                 frame = next(frames, None)
@@ -143,18 +144,12 @@ class AudioInput:
                 failure, frame = error, None
             if frame is None:
                 break
-            if resampler is None or frame.sample_rate != rate:
-                if resampler is not None:
-                    yield resampler.flush()
-                rate = frame.sample_rate
-                resampler = StreamingResampler(rate)
-            mono_S, replaced = to_mono(frame.to_ndarray(), frame.layout.nb_channels)
-            self.replaced_samples += replaced
-            self.source_samples += len(mono_S)
-            yield resampler.push(mono_S)
-        if resampler is not None and not isinstance(failure, StoppedError | LostSourceError):
-            yield resampler.flush()
-        if self.replaced_samples:
+            yield from self._sampler.push(frame)
+        if not isinstance(failure, StoppedError):
+            yield from self._sampler.drain()
+        if not isinstance(failure, StoppedError | LostSourceError):
+            yield from self._sampler.flush()
+        if self._sampler.replaced_samples:
             log.warning("samples that are no sound became zeros", input=self.name, samples=self.replaced_samples)
         failure = failure or self._verdict()
         if failure is not None:
@@ -218,29 +213,6 @@ class AudioInput:
             duration_s=duration_s,
             size_bytes=size if size > 0 else None,
         )
-
-    def _gathered(self) -> Iterator[Any]:
-        """Frames of about a second, of one sample format, rate and layout each."""
-        fifo, kind, block_samples = AudioFifo(), None, 0
-        failure: InputError | None = None
-        try:
-            for frame in self._decoded():
-                frame_kind = (frame.sample_rate, frame.format.name, frame.layout.name)
-                if frame_kind != kind:
-                    if fifo.samples:
-                        yield fifo.read(0)
-                    fifo, kind = AudioFifo(), frame_kind
-                    block_samples = max(1, int(_BLOCK_S * frame.sample_rate))
-                frame.pts = None
-                fifo.write(frame)
-                if fifo.samples >= block_samples:
-                    yield fifo.read(0)
-        except InputError as error:
-            failure = error
-        if fifo.samples:
-            yield fifo.read(0)
-        if failure is not None:
-            raise failure
 
     def _decoded(self) -> Iterator[Any]:
         """Frames as FFmpeg gives them; bad packets are counted and skipped."""

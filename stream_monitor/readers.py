@@ -53,6 +53,8 @@ class Arrival:
     source: Source
     segment: Segment
     error: MonitorError | None = None
+    encoded: bytes | None = None
+    """The samples as they are sent, where whoever read them has encoded them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +90,7 @@ class Readers:
         stop: Stop,
         clock: Clock,
         realtime: bool = False,
+        arrivals: HandOff[Arrival] | None = None,
     ) -> None:
         """Prepares; nothing is opened before `start`.
 
@@ -98,8 +101,9 @@ class Readers:
             stop: Ends everything.
             clock: Time, for pacing.
             realtime: Files come no faster than they would be heard.
+            arrivals: Where segments go that others bring there too; None makes one, which ends with `stop`.
         """
-        self.arrivals: HandOff[Arrival] = HandOff(limit=config.queue_segments, deadline_s=config.give_up_s, stop=stop)
+        self.arrivals = arrivals or HandOff(limit=config.queue_segments, deadline_s=config.give_up_s, stop=stop)
         self._read = read
         self._stop = stop
         self._clock = clock
@@ -155,7 +159,7 @@ class Readers:
         """Reads one live source."""
         with self._thread_ends(lambda: source):
             segments = self._read(source)
-            while (arrival := _next_arrival(source, segments)) is not None:
+            while (arrival := next_arrival(source, segments)) is not None:
                 self._offer(arrival)
 
     @contextmanager
@@ -203,7 +207,7 @@ class Readers:
 
     def _advance(self, turn: _Turn) -> None:
         """Hands over what was held, or reads the next segment; then the file gets its next turn, or is over."""
-        arrival = turn.held or _next_arrival(turn.source, turn.segments)
+        arrival = turn.held or next_arrival(turn.source, turn.segments)
         turn.held = None
         now_s = self._clock.monotonic_s()
         if arrival is not None and self._realtime:
@@ -225,7 +229,7 @@ class Readers:
             heapq.heappush(self._turns, turn)
 
 
-def _next_arrival(source: Source, segments: Iterator[Segment]) -> Arrival | None:
+def next_arrival(source: Source, segments: Iterator[Segment]) -> Arrival | None:
     """The next segment; the last one comes with the error that follows it, if any. None where there is none."""
     segment: Segment | None = None
     try:

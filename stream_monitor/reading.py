@@ -12,8 +12,9 @@ from pathlib import Path
 
 from stream_monitor.decode import AudioInput
 from stream_monitor.errors import CannotOpenError, InputError, StoppedError
+from stream_monitor.live_reader import LiveReader
 from stream_monitor.piped import PipeReader
-from stream_monitor.reconnect import LiveReader, ReconnectPolicy
+from stream_monitor.reconnect import Address, ReconnectPolicy
 from stream_monitor.segments import Segment, SegmentCutter
 from stream_monitor.sources import Source
 from stream_monitor.stopping import Stop
@@ -31,7 +32,8 @@ def read_segments(source: Source, *, stop: Stop, policy: ReconnectPolicy | None 
         InputError: After the last segment: what was wrong with the input.
     """
     if source.medium == "url":
-        yield from LiveReader(source, policy or ReconnectPolicy(), stop=stop).segments()
+        policy = policy or ReconnectPolicy()
+        yield from LiveReader(Address(source, policy), policy, stop=stop).segments()
     else:
         yield from _read_once(source, stop)
 

@@ -1,29 +1,26 @@
-"""A live address as segments, for ever: time-outs notice a stall, a drop is mended by connecting again.
+"""When a live address counts as lost, when it is asked again, and what its segments are over all its connections.
 
-It knows nothing of FFmpeg and nothing of plays. Each connection to a live stream is a new epoch, later than the one
-before; the dropped epoch ends in a short segment that is *not* marked `last`, so that whoever tracks plays may carry
-them over. A finite file on an HTTP server (its length is known) is read on in the same epoch from where it broke off.
-`last` marks the true end: of a finite file, of an HLS playlist, after a stop, or when the attempts are used up.
+It opens nothing and waits for nothing: `live_reader` reads an address in a thread, `stations` reads thousands on one
+event loop, both by these rules. Each connection to a live stream is a new epoch, later than the one before; the
+dropped epoch ends in a short segment that is *not* marked `last`, so that whoever tracks plays may carry them over. A
+finite file on an HTTP server (its length is known) is read on in the same epoch from where it broke off. `last` marks
+the true end: of a finite file, of an HLS playlist, after a stop, or when the attempts are used up.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import SAMPLE_RATE
-from stream_monitor.decode import AudioFormat
-from stream_monitor.errors import InputError, LostSourceError, StoppedError
-from stream_monitor.live_input import LiveInput
+from stream_monitor.errors import InputError
 from stream_monitor.segments import Samples, Segment, SegmentCutter
 from stream_monitor.sources import Source
-from stream_monitor.stopping import Stop
 
 log = structlog.get_logger(__name__)
 
@@ -50,142 +47,107 @@ class ReconnectPolicy(BaseModel):
         return full_s * (1.0 - self.jitter * draw)
 
 
-def _epoch_now() -> int:
+def epoch_now() -> int:
+    """The wall clock in Unix milliseconds."""
     return time.time_ns() // 1_000_000
 
 
-@dataclass(kw_only=True, slots=True)
-class _Progress:
-    """Where the reader stands between connections."""
-
-    cutter: SegmentCutter
-    connections: int = 0
-    failures: int = 0
-    """Attempts in a row that gave less than `stable_after_s` of audio."""
-    heard: bool = False
-    """Whether any sample ever came."""
-    finite: bool = False
-    live_playlist: bool = False
-    skip_samples: int = 0
-    """Samples still to be dropped, because they came over an earlier connection."""
-
-    @property
-    def resumable(self) -> bool:
-        """Whether the next connection goes on in this epoch: a finite file that has begun."""
-        return self.finite and self.heard
-
-
-class LiveReader:
-    """Reads one address; `segments` may be called once."""
+class Address:
+    """Where the reading of one address stands, from connection to connection."""
 
     def __init__(
         self,
         source: Source,
         policy: ReconnectPolicy,
         *,
-        stop: Stop,
-        now_ms: Callable[[], int] = _epoch_now,
-        wait: Callable[[float], bool] | None = None,
+        now_ms: Callable[[], int] = epoch_now,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        """Args: `now_ms` dates epochs; `wait` sleeps and says whether a stop came; `draw` gives the jitter."""
-        self._source = source
+        """Args: `now_ms` dates epochs; `draw` gives the jitter."""
+        self.source = source
         self._policy = policy
-        self._stop = stop
         self._now_ms = now_ms
-        self._wait = wait or stop.wait
         self._draw = draw
+        self._cutter = SegmentCutter(stream=source.stream(now_ms()))
+        self._connections = 0
+        self._failures = 0
+        """Attempts in a row that gave less than `stable_after_s` of audio."""
+        self._heard = False
+        """Whether any sample ever came."""
+        self._finite = False
+        self._live_playlist = False
+        self._skip_samples = 0
+        """Samples still to be dropped, because they came over an earlier connection."""
 
-    def segments(self) -> Iterator[Segment]:
-        """Yields segments until the address ends, a stop comes, or it is given up; the last one is marked.
+    @property
+    def resumable(self) -> bool:
+        """Whether the next connection goes on in this epoch: a finite file that has begun."""
+        return self._finite and self._heard
 
-        Raises:
-            InputError: After the last segment: why the address was given up.
+    def closed_meanwhile(self, *, finite: bool) -> bool:
+        """Whether a playlist was closed between two connections: then what it lists has been heard."""
+        return finite and self._live_playlist
+
+    def begin(self, *, codec: str, finite: bool, live_playlist: bool, reader: str) -> None:
+        """A connection stands: opens an epoch, or goes on in the one that broke off.
+
+        Args:
+            codec: For the log.
+            finite: The answer has an end that is known.
+            live_playlist: It is an HLS playlist that goes on.
+            reader: For the log: which reader has it.
         """
-        progress = _Progress(cutter=SegmentCutter(stream=self._source.stream(self._now_ms())))
-        failure: InputError | None = None
-        while True:
-            try:
-                yield from self._read_connection(progress)
-                failure = None
-                break
-            except StoppedError:
-                break
-            except InputError as error:
-                failure = error
-            if not progress.resumable:
-                yield from progress.cutter.flush()
-            if self._is_final(failure, progress) or self._wait_before_retry(progress, failure):
-                break
-        yield progress.cutter.finish()
-        if failure is not None and not self._stop.is_set():
-            raise failure
-
-    def _read_connection(self, progress: _Progress) -> Iterator[Segment]:
-        """Connects once and yields what comes; ends where the input ended, raises where the connection did."""
-        with self._connect() as audio:
-            finite = _is_finite(audio.format)
-            if finite and progress.live_playlist:
-                return  # The playlist was closed while we were away: what it lists has been heard.
-            self._begin(progress, audio, finite=finite)
-            for samples_S in audio.blocks():
-                yield from self._take(progress, samples_S)
-        if not finite:
-            raise LostSourceError(f"{self._source.location}: the server closed the connection")
-
-    def _connect(self) -> LiveInput:
-        return LiveInput(
-            self._source.location,
-            stop=self._stop,
-            connect_timeout_s=self._policy.connect_timeout_s,
-            read_timeout_s=self._policy.read_timeout_s,
-        )
-
-    def _begin(self, progress: _Progress, audio: LiveInput, *, finite: bool) -> None:
-        """Opens an epoch, or goes on in the one that broke off."""
-        if progress.resumable:
-            progress.skip_samples = progress.cutter.pushed_samples
-        elif progress.connections:
-            epoch = max(self._now_ms(), progress.cutter.stream.epoch + 1)
-            progress.cutter = SegmentCutter(stream=self._source.stream(epoch))
-        progress.finite = finite
-        progress.live_playlist = audio.format.container == "hls" and not finite
-        progress.connections += 1
+        if self.resumable:
+            self._skip_samples = self._cutter.pushed_samples
+        else:
+            epoch = max(self._now_ms(), self._cutter.stream.epoch + (1 if self._connections else 0))
+            self._cutter = SegmentCutter(stream=self.source.stream(epoch))
+        self._finite = finite
+        self._live_playlist = live_playlist
+        self._connections += 1
         log.info(
             "connected",
-            url=self._source.location,
-            epoch=progress.cutter.stream.epoch,
-            codec=audio.format.codec,
+            stream=self.source.stream_id,
+            url=self.source.location,
+            epoch=self._cutter.stream.epoch,
+            codec=codec,
             finite=finite,
-            connection=progress.connections,
+            connection=self._connections,
+            reader=reader,
         )
 
-    def _take(self, progress: _Progress, samples_S: Samples) -> list[Segment]:
-        skipped = min(progress.skip_samples, len(samples_S))
-        progress.skip_samples -= skipped
-        progress.heard = progress.heard or len(samples_S) > 0
-        segments = progress.cutter.push(np.ascontiguousarray(samples_S[skipped:]))
-        if progress.cutter.pushed_samples >= self._policy.stable_after_s * SAMPLE_RATE:
-            progress.failures = 0
+    def take(self, samples_S: Samples) -> list[Segment]:
+        """Takes the connection's next samples and returns the segments that are full now."""
+        skipped = min(self._skip_samples, len(samples_S))
+        self._skip_samples -= skipped
+        self._heard = self._heard or len(samples_S) > 0
+        segments = self._cutter.push(np.ascontiguousarray(samples_S[skipped:]))
+        if self._cutter.pushed_samples >= self._policy.stable_after_s * SAMPLE_RATE:
+            self._failures = 0
         return segments
 
-    def _is_final(self, failure: InputError, progress: _Progress) -> bool:
-        """Whether asking again is of no use, or has been done often enough."""
-        progress.failures += 1
-        if not failure.retriable and (progress.finite or not progress.heard):
-            return True
-        most = self._policy.attempts if progress.heard else self._policy.attempts_before_audio
-        return most is not None and progress.failures >= most
+    def dropped(self) -> list[Segment]:
+        """The connection is gone: the short segment that ends its epoch, if any is left and the epoch does end."""
+        return [] if self.resumable else self._cutter.flush()
 
-    def _wait_before_retry(self, progress: _Progress, failure: InputError) -> bool:
-        """Waits; true where a stop came."""
-        delay_s = self._policy.delay_s(progress.failures, self._draw())
-        log.warning("connection lost", reason=str(failure), attempt=progress.failures, retry_in_s=round(delay_s, 2))
-        return self._wait(delay_s)
+    def retry_in_s(self, failure: InputError) -> float | None:
+        """How long to wait before asking again; None where that is of no use, or has been done often enough."""
+        self._failures += 1
+        if not failure.retriable and (self._finite or not self._heard):
+            return None
+        most = self._policy.attempts if self._heard else self._policy.attempts_before_audio
+        if most is not None and self._failures >= most:
+            return None
+        delay_s = self._policy.delay_s(self._failures, self._draw())
+        log.warning(
+            "connection lost",
+            stream=self.source.stream_id,
+            reason=str(failure),
+            attempt=self._failures,
+            retry_in_s=round(delay_s, 2),
+        )
+        return delay_s
 
-
-def _is_finite(form: AudioFormat) -> bool:
-    """A file of known length, or an HLS playlist that is closed."""
-    if form.container == "hls":
-        return form.duration_s is not None
-    return form.size_bytes is not None
+    def end(self) -> Segment:
+        """The last segment: whatever is left, perhaps no sample."""
+        return self._cutter.finish()

@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 @click.option("--kind", type=click.Choice(["broadcast", "upload"]), help="What all sources are.")
 @click.option("--epoch", type=click.IntRange(0), help="Start in Unix milliseconds of files and standard input; now.")
 @click.option("--realtime", is_flag=True, help="Files no faster than they would be heard.")
+@click.option("--trace", is_flag=True, help="Each segment begins a W3C trace, which its events hand on.")
 def produce(
     sources: tuple[str, ...],
     stations: Path | None,
@@ -37,11 +38,14 @@ def produce(
     kind: StreamKind | None,
     epoch: int | None,
     realtime: bool,
+    trace: bool,
 ) -> int:
     """Sends SOURCES (files, folders, http(s) addresses, - for standard input) as segments of 5 s, FLAC at 22,050 Hz.
 
     Each segment decodes alone and is keyed by its stream. Files are uploads, the rest broadcasts, unless told. A source
-    that fails is told and the others go on; its stream is left without an end mark.
+    that fails is told and the others go on; its stream is left without an end mark. Thousands of addresses are read on
+    one event loop; those that need a demuxer (HLS, Ogg, files) take a thread each, produce.stations.reader_threads at
+    most.
     """
     from stream_monitor.config import load
     from stream_monitor.errors import SettingsError
@@ -56,6 +60,8 @@ def produce(
         except ValueError:
             raise SettingsError(f"--bootstrap-servers {bootstrap_servers!r}: host:port, with commas between") from None
         config = config.model_copy(update={"kafka": kafka})
+    if trace:
+        config = config.model_copy(update={"produce": config.produce.model_copy(update={"trace": True})})
     found = parse_sources(sources, kind=kind) + ([] if stations is None else read_stations(stations))
     if not found:
         raise SettingsError("nothing to send: name a SOURCE, or give --stations FILE")
@@ -72,17 +78,20 @@ def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, r
     from stream_monitor.reading import read_segments
     from stream_monitor.stopping import Stop
 
-    if realtime:
-        allow_open_files(len(sources))
+    files = sum(source.medium == "file" for source in sources)
+    urls = sum(source.medium == "url" for source in sources)
+    allow_open_files((files if realtime else min(files, config.monitor.open_files)) + urls)
     stop = Stop()
     with Producer(config.kafka) as producer, interruption() as interrupted:
         result = send_all(
             sources,
-            partial(read_segments, stop=stop, policy=config.reconnect),
+            partial(read_segments, stop=stop),
             producer,
             topics=config.topics,
             epoch=epoch,
             config=config.monitor,
+            settings=config.produce,
+            policy=config.reconnect,
             clock=SystemClock(),
             stop=stop,
             realtime=realtime,

@@ -2,6 +2,7 @@
 
 Every stream gets an epoch: its start in Unix milliseconds, so that a restart is a new one. A stream's last record is
 marked only where the audio truly ended, not after an error or a stop: nobody may take half an upload for a whole one.
+Files and standard input are read by threads, addresses on an event loop; both end at one hand-over.
 """
 
 from __future__ import annotations
@@ -16,19 +17,38 @@ import structlog
 from encoder.grid import SAMPLE_RATE
 from stream_monitor.clock import Clock
 from stream_monitor.errors import MonitorError
+from stream_monitor.hand_off import HandOff
 from stream_monitor.kafka.payload import to_flac
+from stream_monitor.kafka.produce_settings import ProduceSettings
 from stream_monitor.kafka.records import FLAC, AudioRecord, Headers, headers_of, key_of
 from stream_monitor.kafka.settings import TopicSettings
-from stream_monitor.readers import Arrival, Reader, Readers, ReadersConfig
+from stream_monitor.readers import Arrival, Failure, Reader, Readers, ReadersConfig
+from stream_monitor.reconnect import ReconnectPolicy
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.sources import Source
+from stream_monitor.stations.stations import Stations
 from stream_monitor.stopping import Stop
+from stream_monitor.telemetry import traceparent
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.1
 AT_MOST = 64
 """Segments that are taken at a time."""
+
+
+class Feed(Protocol):
+    """Brings segments to the hand-over; `Readers` and `Stations` are two."""
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def failures(self) -> list[Failure]: ...
+
+    def start(self) -> None: ...
+
+    def join(self, timeout_s: float) -> list[str]: ...
 
 
 class Sender(Protocol):
@@ -50,7 +70,7 @@ class Produced:
     interrupted: bool = False
 
 
-def record_of(segment: Segment, epoch: int | None) -> AudioRecord:
+def record_of(segment: Segment, epoch: int | None, traceparent: str | None = None) -> AudioRecord:
     """What is said about a segment; `epoch` names the epoch of sources that have none of their own."""
     stream = segment.stream
     if epoch is not None and stream.epoch == 0:
@@ -65,6 +85,7 @@ def record_of(segment: Segment, epoch: int | None) -> AudioRecord:
         content_type=FLAC,
         captured_at=_captured(stream, segment.start_sample),
         last=segment.last,
+        traceparent=traceparent,
     )
 
 
@@ -76,6 +97,8 @@ def produce(
     topics: TopicSettings,
     epoch: int,
     config: ReadersConfig,
+    settings: ProduceSettings,
+    policy: ReconnectPolicy,
     clock: Clock,
     stop: Stop,
     realtime: bool = False,
@@ -87,11 +110,13 @@ def produce(
 
     Args:
         sources: What to read.
-        read: Opens a source and gives its segments until `stop` is set.
+        read: Opens a source that is no address and gives its segments until `stop` is set.
         sender: Where records go.
         topics: Names of the topics; each kind of stream has its own.
         epoch: Of files and standard input; addresses date their own connections.
         config: Sizes of pools and queues.
+        settings: How addresses are read, what records carry, how it ends.
+        policy: Time-outs and reconnects of addresses.
         clock: Time.
         stop: Shared with `read`; set at the end.
         realtime: Files no faster than they would be heard.
@@ -102,44 +127,76 @@ def produce(
     Raises:
         BrokerError: Records cannot be delivered.
     """
-    result = Produced()
-    readers = Readers(sources, read, config=config, stop=stop, clock=clock, realtime=realtime)
-    readers.start()
+    outgoing = _Outgoing(sender=sender, topics=topics, topic=topic, epoch=epoch, trace=settings.trace)
+    result = outgoing.result
+    given_up = Stop()
+    arrivals: HandOff[Arrival] = HandOff(limit=config.queue_segments, deadline_s=config.give_up_s, stop=given_up)
+    files = [source for source in sources if source.medium != "url"]
+    urls = [source for source in sources if source.medium == "url"]
+    feeds: tuple[Feed, ...] = (
+        Readers(files, read, config=config, stop=stop, clock=clock, realtime=realtime, arrivals=arrivals),
+        Stations(urls, settings=settings.stations, policy=policy, arrivals=arrivals, encode=to_flac, stop=stop),
+    )
+    for feed in feeds:
+        feed.start()
+    until_s: float | None = None
+    """When what was read before a stop must have been sent."""
     try:
-        while not (result.interrupted or stop.is_set()):
-            done = readers.done  # asked before the queue: what a thread left there is still taken
-            arrivals = readers.arrivals.take(wait_s=POLL_S, at_most=AT_MOST)
-            for arrival in arrivals:
-                _send(arrival, sender, topics, topic, epoch, result)
+        while True:
+            done = all(feed.done for feed in feeds)  # asked before the queue: what a thread left there is still taken
+            taken = arrivals.take(wait_s=POLL_S, at_most=AT_MOST)
+            for arrival in taken:
+                outgoing.send(arrival, whole=not stop.is_set())
                 sent(arrival.segment)
-            if done and not arrivals:
+            if done and not taken:
                 break
-            result.interrupted = interrupted()
+            if until_s is None and (interrupted() or stop.is_set()):
+                result.interrupted = True
+                until_s = clock.monotonic_s() + settings.drain_s
+                stop.set()
+            if until_s is not None and clock.monotonic_s() >= until_s:
+                log.warning(
+                    "not all that was read could be sent in time; the rest is dropped", drain_s=settings.drain_s
+                )
+                break
         sender.flush()
     finally:
         stop.set()
-        for name in readers.join(POLL_S * 50):
-            log.warning("a reading thread did not end in time and is left behind", thread=name)
-    for failure in readers.failures:
+        given_up.set()
+        for feed in feeds:
+            for name in feed.join(POLL_S * 50):
+                log.warning("a reading thread did not end in time and is left behind", thread=name)
+    for failure in (failure for feed in feeds for failure in feed.failures):
         result.failures.append(("" if failure.source is None else failure.source.stream_id, failure.error))
     return result
 
 
-def _send(
-    arrival: Arrival, sender: Sender, topics: TopicSettings, topic: str | None, epoch: int, result: Produced
-) -> None:
-    segment = arrival.segment
-    if arrival.error is not None:
-        result.failures.append((segment.stream.stream_id, arrival.error))
-        segment = replace(segment, last=False)
-    if not segment.last and not len(segment.samples_S):
-        return
-    record = record_of(segment, epoch)
-    sender.send(
-        topic or topics.audio(record.stream.kind), key_of(record.stream), to_flac(segment.samples_S), headers_of(record)
-    )
-    result.records += 1
-    result.samples += len(segment.samples_S)
+@dataclass(kw_only=True, slots=True)
+class _Outgoing:
+    """Segments as records, on their way."""
+
+    sender: Sender
+    topics: TopicSettings
+    topic: str | None
+    epoch: int
+    trace: bool
+    result: Produced = field(default_factory=Produced)
+
+    def send(self, arrival: Arrival, *, whole: bool) -> None:
+        """Hands a segment over; its end mark only where the stream is `whole` and did not fail."""
+        segment = arrival.segment
+        if arrival.error is not None:
+            self.result.failures.append((segment.stream.stream_id, arrival.error))
+        if arrival.error is not None or not whole:
+            segment = replace(segment, last=False)
+        if not segment.last and not len(segment.samples_S):
+            return
+        record = record_of(segment, self.epoch, traceparent.new() if self.trace else None)
+        value = to_flac(segment.samples_S) if arrival.encoded is None else arrival.encoded
+        topic = self.topic or self.topics.audio(record.stream.kind)
+        self.sender.send(topic, key_of(record.stream), value, headers_of(record))
+        self.result.records += 1
+        self.result.samples += len(segment.samples_S)
 
 
 def _captured(stream: StreamKey, start_sample: int) -> datetime:

@@ -13,8 +13,9 @@ import pytest
 
 from stream_monitor.decode import decode
 from stream_monitor.errors import CannotOpenError, InputError, LostSourceError, NotAudioError
+from stream_monitor.live_reader import LiveReader
 from stream_monitor.reading import read_segments
-from stream_monitor.reconnect import LiveReader, ReconnectPolicy
+from stream_monitor.reconnect import Address, ReconnectPolicy
 from stream_monitor.segments import Segment
 from stream_monitor.sources import Source, parse_sources
 from stream_monitor.stopping import Stop
@@ -64,7 +65,8 @@ def listen(
     """All segments of an address, the waits between connections, and the error at the end."""
     stop = Stop()
     waits = Waits(stop, most)
-    reader = LiveReader(source(url), policy, stop=stop, now_ms=lambda: 1_000, wait=waits, draw=lambda: 0.0)
+    address = Address(source(url), policy, now_ms=lambda: 1_000, draw=lambda: 0.0)
+    reader = LiveReader(address, policy, stop=stop, wait=waits)
     segments: list[Segment] = []
     try:
         for segment in reader.segments():

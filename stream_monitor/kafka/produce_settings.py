@@ -1,0 +1,19 @@
+"""How `produce` works. Values only."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stream_monitor.stations.settings import StationSettings
+
+
+class ProduceSettings(BaseModel):
+    """How audio is put into Kafka."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trace: bool = False
+    """Whether each segment begins a trace: its record carries a W3C `traceparent`, which events hand on."""
+    drain_s: float = Field(default=10.0, gt=0.0, le=600.0)
+    """After Ctrl-C or SIGTERM, how long what was read may take to be sent."""
+    stations: StationSettings = StationSettings()

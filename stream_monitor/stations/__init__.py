@@ -1,0 +1,1 @@
+"""Thousands of live addresses on one event loop: connected, read, decoded and cut as `live_reader` does in threads."""

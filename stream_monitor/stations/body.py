@@ -1,0 +1,106 @@
+"""The bytes of one answer as blocks, read about once a second, with a time-out that only audio resets.
+
+What comes meanwhile waits in the kernel: Python for each packet of thousands of stations would cost more than decoding
+them. A block is bounded, and nothing is read while the one before is worked on, so a station that is not worked on
+fills its own socket and no memory. It knows nothing of decoding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from stream_monitor.errors import LostSourceError
+from stream_monitor.stations.answer import Answer, told
+from stream_monitor.stations.icy import IcyFilter
+from stream_monitor.stations.waits import Waits
+
+BLOCK_BYTES: Final = 65_536
+"""About the largest block."""
+_FULL_BYTES: Final = 32_768
+"""After such a block there is probably more, and it is read at once."""
+PAUSE_S: Final = 1.0
+_DEBT_S: Final = 2.0
+"""So far behind real time, a body is read without pauses."""
+_WAITED_S: Final = 0.05
+"""A read that took so long had to wait: all that was sent has been read."""
+
+
+class Body:
+    """One connection's bytes in order."""
+
+    def __init__(self, answer: Answer, *, url: str, waits: Waits, timeout_s: float) -> None:
+        """Args: `timeout_s`: how long no audio may come; `heard` says that some came."""
+        self._chunks = answer.chunks
+        self._icy = None if answer.icy_interval is None else IcyFilter(answer.icy_interval)
+        self._url = url
+        self._waits = waits
+        self._timeout_s = timeout_s
+        self._silent_s = 0.0
+        """Seconds spent here since the last audio."""
+        self._heard_until_s = asyncio.get_running_loop().time()
+        """The loop's time up to which a stream in real time has been read."""
+        self._hurries = False
+        self._full = True
+        self._ended = False
+
+    def heard(self, seconds: float) -> None:
+        """The last block held so much audio."""
+        now_s = asyncio.get_running_loop().time()
+        if seconds > 0:
+            self._silent_s = 0.0
+        # What came ahead (a burst at the start) counts as little as it may: a later stall must not look like a debt.
+        self._heard_until_s = min(self._heard_until_s + seconds, now_s)
+        self._hurries = self._hurries or now_s - self._heard_until_s > _DEBT_S
+
+    async def at_least(self, size: int, head: bytes = b"") -> bytes:
+        """`head` and what follows it, `size` bytes or more; fewer where the body ends before.
+
+        Raises:
+            LostSourceError: As `block`.
+            StoppedError: A stop came.
+        """
+        gathered = bytearray(head)
+        while len(gathered) < size and (data := await self._read()) is not None:
+            gathered += data
+        return bytes(gathered)
+
+    async def block(self) -> bytes | None:
+        """What came since the last block; None at the end of the body.
+
+        Raises:
+            LostSourceError: The connection dropped, or no audio came for too long.
+            StoppedError: A stop came.
+        """
+        if not (self._full or self._hurries or self._ended):
+            await self._waits.pause(PAUSE_S)
+            self._silent_s += PAUSE_S
+        data = await self._read()
+        if data is None:
+            return None
+        gathered = bytearray(data)
+        while self._hurries and len(gathered) < BLOCK_BYTES and (data := await self._read()) is not None:
+            gathered += data
+        self._full = len(gathered) >= _FULL_BYTES
+        return bytes(gathered)
+
+    async def _read(self) -> bytes | None:
+        """The next bytes of audio, perhaps none; None at the end of the body, also when asked again."""
+        if self._ended:
+            return None
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        try:
+            with told(self._url):
+                async with self._waits.within(self._timeout_s - self._silent_s):
+                    data = await anext(self._chunks, None)
+        except TimeoutError:
+            raise LostSourceError(f"{self._url}: no audio came within {self._timeout_s:g} s") from None
+        waited_s = loop.time() - begun_s
+        self._silent_s += waited_s
+        if data is None:
+            self._ended = True
+            return None
+        if self._hurries and waited_s > _WAITED_S:
+            self._hurries, self._heard_until_s = False, loop.time()
+        return data if self._icy is None else self._icy.audio(data)
