@@ -16,9 +16,11 @@ from stream_monitor.decode import decode
 from stream_monitor.kafka.payload import to_flac
 from stream_monitor.kafka.records import AudioRecord, parse
 from stream_monitor.kafka.settings import TopicSettings
+from stream_monitor.telemetry.traceparent import checked
 from tests.fakes.band import song
 from tests.stack.kafka import Kafka
 from tests.stream_monitor.sound import write_audio
+from tests.stream_monitor.web import Visit, serving
 
 RATE = 22_050
 
@@ -104,6 +106,27 @@ def test_stations_come_from_a_list(topics: TopicSettings, config_file: Path, kaf
     assert main(["produce", "--stations", str(listed), "--config", str(config_file)]) == 0
     assert {record.stream.stream_id for _, record, _ in records(kafka, topics.broadcast)} == {"fm-1"}
     assert {record.stream.stream_id for _, record, _ in records(kafka, topics.uploads)} == {"fm-2"}
+
+
+def test_addresses_arrive_and_each_segment_may_begin_a_trace(
+    topics: TopicSettings, config_file: Path, kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A live MP3 address that is given up after a drop: all its audio, no end mark, a trace of its own each; exit 1."""
+    mp3 = write_audio(tmp_path / "a.mp3", song(1, 12.0)[None], RATE, bit_rate=64_000).read_bytes()
+    monkeypatch.setenv("STREAM_MONITOR__RECONNECT__ATTEMPTS", "1")
+
+    def answer(visit: Visit) -> None:
+        visit.start("audio/mpeg")
+        visit.wfile.write(mp3)
+
+    with serving() as site:
+        site.answers["/live"] = answer
+        assert main(["produce", f"fm={site.url('/live')}", "--trace", "--config", str(config_file)]) == 1
+    found = [record for _, record, _ in records(kafka, topics.broadcast)]
+    assert [(record.seq, record.last) for record in found] == [(0, False), (1, False), (2, False)]
+    contexts = [checked(record.traceparent) for record in found]
+    assert None not in contexts
+    assert len(set(contexts)) == 3
 
 
 def test_a_topic_that_is_not_there_is_named(
