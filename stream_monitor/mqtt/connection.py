@@ -24,7 +24,18 @@ from stream_monitor.mqtt.settings import MqttSettings
 
 REFUSED: Final = 0x80
 """Reason codes from here on are refusals."""
+NOT_LET_IN: Final = (0x86, 0x87)
+"""Bad user name or password; not authorized."""
+TOO_LARGE: Final = 0x95
 WITHOUT_LIMIT: Final = 65_535
+LARGEST: Final = 5 + 268_435_455
+"""Bytes of a packet that MQTT can count."""
+if hasattr(ReasonCode, "names"):
+    # Mosquitto's message_size_limit answers so, which MQTT 5 does not allow: paho would end the connection each time.
+    TAKERS: Final = [PacketTypes.CONNACK, PacketTypes.PUBACK, PacketTypes.DISCONNECT]
+    ReasonCode.names = {**ReasonCode.names, TOO_LARGE: {"Packet too large": TAKERS}}
+UNTRUSTED: Final = "certificate verify failed"
+"""What OpenSSL says; the client keeps nothing but its words."""
 
 
 class LostConnectionError(MonitorError):
@@ -68,6 +79,11 @@ class Answer:
         """Whether the message was not taken."""
         return self.code >= REFUSED
 
+    @property
+    def too_large(self) -> bool:
+        """Whether it was refused for what it is: the same message would be refused each time."""
+        return self.code == TOO_LARGE
+
 
 class Connection:
     """One connection, open inside `async with`."""
@@ -102,7 +118,8 @@ class Connection:
         try:
             await self._client.__aenter__()
         except aiomqtt.MqttError as error:
-            raise LostConnectionError(str(error)) from error
+            self._client.abandon()
+            raise LostConnectionError(_advice(error, self._answer_s)) from error
         self._room = asyncio.Semaphore(min(self._most, self._client.most_in_flight))
         return self
 
@@ -114,7 +131,7 @@ class Connection:
             raise LostConnectionError(str(error)) from error
 
     async def publish(self, message: Message, sent: Callable[[], None]) -> Answer:
-        """Sends a message and waits for its PUBACK.
+        """Sends a message and waits for its PUBACK; one that the broker said is too large is answered for it.
 
         Args:
             message: What.
@@ -125,11 +142,10 @@ class Connection:
         """
         async with self._room:
             try:
-                answer = await self._client.tell(message, sent, self._answer_s)
+                return await self._client.tell(message, sent, self._answer_s)
             except aiomqtt.MqttError as error:
                 self._broken.set()
                 raise LostConnectionError(str(error)) from error
-        return Answer(code=answer.value, words=str(answer))
 
     async def ended(self) -> str:
         """Waits until the connection is no longer good; says why."""
@@ -150,6 +166,8 @@ class _Client(aiomqtt.Client):
         self._answers: dict[int, asyncio.Future[ReasonCode]] = {}
         self.most_in_flight = WITHOUT_LIMIT
         """What the broker allows."""
+        self._most_bytes = LARGEST
+        """Of a packet, as the broker allows."""
 
     @property
     def gone(self) -> asyncio.Future[None]:
@@ -162,8 +180,12 @@ class _Client(aiomqtt.Client):
         error = gone.exception() if gone.done() else None
         return str(error) if error is not None else "the broker was silent" if not gone.done() else "closed"
 
-    async def tell(self, message: Message, sent: Callable[[], None], wait_s: float) -> ReasonCode:
-        """Publishes and returns the reason code.
+    def abandon(self) -> None:
+        """Lets go of a connection that did not come about; an answer that comes late would make it a good one."""
+        self._client.disconnect()
+
+    async def tell(self, message: Message, sent: Callable[[], None], wait_s: float) -> Answer:
+        """Publishes and returns the broker's answer.
 
         Raises:
             MqttError: The connection ended, or there was no answer.
@@ -173,6 +195,9 @@ class _Client(aiomqtt.Client):
         properties.PayloadFormatIndicator = 1
         if message.properties:
             properties.UserProperty = list(message.properties)
+        size = _packet_bytes(message, len(properties.pack()))  # type: ignore[no-untyped-call]
+        if size > self._most_bytes:
+            return Answer(code=TOO_LARGE, words=f"it is {size} bytes, the broker takes {self._most_bytes}")
         info = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
         if info.rc != MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "could not publish")
@@ -181,8 +206,8 @@ class _Client(aiomqtt.Client):
             sent()
             await asyncio.wait({answer, self._disconnected}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
-                code: ReasonCode = answer.result()
-                return code
+                code = answer.result()
+                return Answer(code=code.value, words=str(code))
         finally:
             del self._answers[info.mid]
         raise aiomqtt.MqttError(
@@ -205,7 +230,26 @@ class _Client(aiomqtt.Client):
         properties: Properties | None = None,
     ) -> None:
         self.most_in_flight = getattr(properties, "ReceiveMaximum", WITHOUT_LIMIT)
+        self._most_bytes = getattr(properties, "MaximumPacketSize", LARGEST)
         super()._on_connect(client, userdata, flags, reason_code, properties)
+
+
+def _packet_bytes(message: Message, properties_bytes: int) -> int:
+    """Of its PUBLISH: the header, the topic with its length, the number, properties, payload."""
+    rest = 2 + len(message.topic.encode()) + 2 + properties_bytes + len(message.payload)
+    return 1 + max(1, -(-rest.bit_length() // 7)) + rest
+
+
+def _advice(error: aiomqtt.MqttError, answer_s: float) -> str:
+    """Why there is no connection, and what to do where that is known."""
+    code = getattr(getattr(error, "rc", None), "value", None)
+    if code in NOT_LET_IN:
+        return f"the broker lets us not in ({error}): it knows no such mqtt.username, or mqtt.password_file is wrong"
+    if UNTRUSTED in str(error):
+        return f"the broker's certificate is not trusted ({error}): see mqtt.ca_file, and mqtt.host for its name"
+    if not isinstance(error, aiomqtt.MqttCodeError) and "timed out" in str(error):
+        return f"no answer within {answer_s:g} s; is it an MQTT broker, and has mqtt.tls to be set?"
+    return str(error)
 
 
 def tls_context(settings: MqttSettings) -> ssl.SSLContext | None:

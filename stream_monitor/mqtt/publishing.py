@@ -1,8 +1,9 @@
 """Events to an MQTT broker, each until it is acknowledged. It knows nothing of Kafka or of the client's library.
 
 A refusal (e.g. by the broker's access list) is tried again for ever, shown and never passed by: whoever may write there
-is set on the broker, and the alert arrives when it is set right. What is open in a stream is one retained message; it
-is told again after each reconnect, since the broker may have lost it.
+is set on the broker, and the alert arrives when it is set right. Only a message that is larger than the broker allows
+is given up. What is open in a stream is one retained message; it is told again after each reconnect, since the broker
+may have lost it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -20,7 +22,7 @@ from stream_monitor.mqtt.settings import MqttSettings
 from stream_monitor.mqtt.topic import state_topic_of, topic_of
 from stream_monitor.relay.alert import TRACEPARENT, Alert, Stream
 from stream_monitor.relay.backoff import Backoff
-from stream_monitor.relay.destination import Delivery
+from stream_monitor.relay.destination import Delivery, UndeliverableError
 from stream_monitor.relay.open_plays import Plays
 from stream_monitor.telemetry.relay_metrics import RelayMetrics
 
@@ -98,8 +100,7 @@ class MqttDestination:
         while True:
             try:
                 async with Connection(self._settings, self._tls, self._password) as connection:
-                    for message in tuple(self._states.values()):
-                        await connection.publish(message, lambda: None)
+                    await self._tell_states(connection)
                     log.info("connected to the MQTT broker", where=where)
                     waits.reset()
                     self._down, self._connection = None, connection
@@ -117,16 +118,43 @@ class MqttDestination:
             self._metrics.reconnects.labels(NAME).inc()
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Tells the event, then what is open; returns when both are acknowledged."""
+        """Tells the event, then what is open; returns when both are acknowledged.
+
+        Raises:
+            UndeliverableError: The event is larger than the broker allows (code `mqtt_too_large`).
+        """
+        too_large = None
         if delivery.alert is not None:
-            await self._until_taken(self._event(delivery.alert))
+            try:
+                await self._until_taken(self._event(delivery.alert))
+            except UndeliverableError as error:
+                too_large = error
         if delivery.plays is not None and self._settings.state_topic is not None:
-            message = self._state(delivery.stream, delivery.plays)
+            await self._tell_state(delivery.stream, delivery.plays)
+        if too_large is not None:
+            raise too_large
+
+    async def _tell_state(self, stream: Stream, plays: Plays) -> None:
+        """What is open; where that is too large, nothing at all rather than what was open before."""
+        message = self._state(stream, plays)
+        try:
             await self._until_taken(message)
-            if delivery.plays:
-                self._states[delivery.stream] = message
-            else:
-                self._states.pop(delivery.stream, None)
+        except UndeliverableError as error:
+            self._metrics.states_removed.labels(NAME).inc()
+            log.error("what is open in a stream is not told: its message is taken away", reason=str(error))
+            await self._until_taken(replace(message, payload=b""))
+            plays = ()
+        if plays:
+            self._states[stream] = message
+        else:
+            self._states.pop(stream, None)
+
+    async def _tell_states(self, connection: Connection) -> None:
+        """All that are open once more, on a connection that nobody else uses yet."""
+        for message in tuple(self._states.values()):
+            answer = await connection.publish(message, lambda: None)
+            if answer.refused:
+                log.error("what is open in a stream is not told again", topic=message.topic, reason=answer.words)
 
     def _event(self, alert: Alert) -> Message:
         properties = [("id", alert.event_id), ("type", alert.type)]
@@ -159,6 +187,9 @@ class MqttDestination:
                 if not answer.refused:
                     self._at("after PUBACK")
                     return
+                if answer.too_large:
+                    words = f"the MQTT broker takes no such message of {message.topic}: {answer.words}"
+                    raise UndeliverableError("mqtt_too_large", words)
                 self._refused[message.topic] = answer.words
                 self._metrics.refused.labels(NAME, f"0x{answer.code:02x}").inc()
                 wait_s = waits.next_s()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -42,16 +43,18 @@ class Turn:
 class Feed:
     """One group's records; open inside `async with`."""
 
-    def __init__(self, settings: KafkaSettings, topic: str, *, memory_hours: float) -> None:
+    def __init__(self, settings: KafkaSettings, topic: str, *, memory_hours: float, session_s: float) -> None:
         """Connects to nothing.
 
         Args:
             settings: Where to, and which group.
             topic: What to read.
             memory_hours: How far before the committed offset reading begins.
+            session_s: A member that is not heard of for so long is out of the group.
         """
         self._settings = settings
         self._topic = topic
+        self._session_s = session_s
         self._memory_ms = round(3.6e6 * memory_hours)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=settings.group_id)
         self._open = ExitStack()
@@ -63,19 +66,22 @@ class Feed:
         Raises:
             BrokerError: No broker answers.
         """
-        self._consumer = await self._there(
-            lambda: self._open.enter_context(CommittingConsumer(self._settings, [self._topic]))
-        )
+        connect = partial(CommittingConsumer, self._settings, [self._topic], session_s=self._session_s)
+        self._consumer = await self._there(lambda: self._open.enter_context(connect()))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leaves the group."""
+        """Leaves the group, if that was not done."""
         try:
-            await asyncio.wait_for(self._there(self._open.close), CLOSE_S)
+            await self.leave()
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def leave(self) -> None:
+        """Leaves the group, so that others read on; nothing can be asked any more."""
+        await asyncio.wait_for(self._there(self._open.close), CLOSE_S)
 
     async def turn(self, room: int) -> Turn:
         """The next records, `room` of them at most; none where there is no room.

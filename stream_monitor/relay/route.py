@@ -18,6 +18,7 @@ import structlog
 
 from stream_monitor.kafka.client import Partition, Received
 from stream_monitor.kafka.errors import BrokerError, PoisonError
+from stream_monitor.kafka.outbox import Labelled
 from stream_monitor.relay.alert import Alert, Stream, read
 from stream_monitor.relay.dead_letters import DeadLetters
 from stream_monitor.relay.destination import Delivery, Destination, UndeliverableError
@@ -30,7 +31,6 @@ from stream_monitor.telemetry.relay_metrics import RelayMetrics
 
 log = structlog.get_logger(__name__)
 
-PAUSE_S: Final = 0.05
 TROUBLE_S: Final = 1.0
 LAG_S: Final = 5.0
 
@@ -61,6 +61,7 @@ class Route:
         settings: RelaySettings,
         metrics: RelayMetrics,
         heart: Heartbeat,
+        at: Labelled = lambda _: None,
     ) -> None:
         """Prepares.
 
@@ -72,6 +73,7 @@ class Route:
             settings: Window, commits, end.
             metrics: What is counted.
             heart: Beats while records are read.
+            at: See `Labelled`; the places are `before commit` and `after commit`.
         """
         self._feed = feed
         self._destination = destination
@@ -80,6 +82,7 @@ class Route:
         self._settings = settings
         self._metrics = metrics
         self._heart = heart
+        self._at = at
         self._name = destination.name
         # Bounded by the window: no more than it is handed out at a time.
         self._lanes: list[asyncio.Queue[_Item]] = [asyncio.Queue() for _ in range(destination.at_once)]
@@ -106,6 +109,8 @@ class Route:
                     await self._turn()
                 log.info("the route stops", route=self._name, waiting=self._ledger.outstanding)
                 await self._finish()
+                self._heart.end()
+                await self._feed.leave()
             finally:
                 for task in running:
                     task.cancel()
@@ -230,8 +235,11 @@ class Route:
         if now or moment_s - self._committed_s >= self._settings.commit_s:
             self._committed_s = moment_s
             offsets, assignment = self._ledger.uncommitted(), self._assignment
-            if offsets and await self._feed.commit(offsets) and assignment == self._assignment:
-                self._ledger.committed(offsets)
+            if offsets:
+                self._at("before commit")
+                if await self._feed.commit(offsets) and assignment == self._assignment:
+                    self._ledger.committed(offsets)
+                self._at("after commit")
         if moment_s - self._measured_s >= LAG_S:
             self._measured_s = moment_s
             ends = await self._feed.ends(list(self._starts))
@@ -239,9 +247,18 @@ class Route:
             self._metrics.lag_records.labels(self._name).set(lag)
 
     async def _finish(self) -> None:
+        """Waits for what is on its way, within the deadline; meanwhile it stays in the group, alive and committing."""
         deadline = time.monotonic() + self._settings.stop_s
         while self._ledger.outstanding and time.monotonic() < deadline:
-            await asyncio.sleep(PAUSE_S)
+            self._heart.beat()
+            try:
+                turn = await self._feed.turn(0)
+                if turn.starts is not None:
+                    self._take_over(turn.starts)  # others tell what was on its way
+                await self._commit()
+            except BrokerError as error:
+                log.warning("Kafka does not answer; it is asked again", route=self._name, reason=str(error))
+                await asyncio.sleep(TROUBLE_S)
         left = self._ledger.outstanding
         try:
             await self._commit(now=True)

@@ -106,12 +106,22 @@ async def _relay(config: Config, names: Sequence[str], stopping: Callable[[], bo
                 destination, settings = WebhookDestination(webhooks[name], metrics), webhooks[name].filter
             kafka, hours = group_of(config, name), config.relay.state_hours
             plays = OpenPlays(Filter(settings), hours)
-            feed = await stack.enter_async_context(Feed(kafka, config.topics.events, memory_hours=hours))
+            feed = await stack.enter_async_context(
+                Feed(kafka, config.topics.events, memory_hours=hours, session_s=config.service.session_s)
+            )
             hearts.append(Heartbeat(clock, config.telemetry.stalled_s))
             letters = DeadLetters(kafka, name, waits())
-            routes.append(
-                Route(feed, destination, plays, letters, settings=config.relay, metrics=metrics, heart=hearts[-1])
+            route = Route(
+                feed,
+                destination,
+                plays,
+                letters,
+                settings=config.relay,
+                metrics=metrics,
+                heart=hearts[-1],
+                at=at,
             )
+            routes.append(route)
         stack.enter_context(
             Probes(
                 config.telemetry,

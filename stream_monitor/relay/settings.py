@@ -18,7 +18,8 @@ class RelaySettings(BaseModel):
     """How far back events are read at the start to know which plays are open. A play without news for so long is not
     held for open."""
     stop_s: float = Field(default=20.0, ge=0.0, le=600.0)
-    """How long SIGTERM waits for what is on its way; the rest is told after the next start."""
+    """How long SIGTERM waits for what is on its way; the rest is told after the next start. Whoever kills a service
+    that does not end has to wait longer."""
     retry_first_s: float = Field(default=0.5, gt=0.0, le=60.0)
     """First wait before a refusal is tried again or a connection is made anew; it doubles, with jitter."""
     retry_most_s: float = Field(default=30.0, gt=0.0, le=3600.0)

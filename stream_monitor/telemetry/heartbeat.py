@@ -25,8 +25,12 @@ class Heartbeat:
         """The loop has turned."""
         self._beaten_s = self._clock.monotonic_s()
 
+    def end(self) -> None:
+        """The loop has ended in good order: nobody waits for another beat."""
+        self._beaten_s = None
+
     def complaints(self) -> Sequence[str]:
-        """Why the service is not healthy; nothing while the loop turns or has not begun."""
+        """Why the service is not healthy; nothing while the loop turns, or is not running."""
         beaten_s = self._beaten_s
         if beaten_s is None or self._clock.monotonic_s() - beaten_s <= self._stalled_s:
             return ()

@@ -31,6 +31,11 @@ class RelayMetrics:
         self.dead_letters = counter(
             "dead_letters", "Events that went to the dead letters, unreadable or refused for good.", "route", "code"
         )
+        self.states_removed = counter(
+            "states_removed",
+            "Retained messages of open plays taken away, being larger than the broker allows.",
+            "route",
+        )
         self.reconnects = counter(
             "reconnects", "Connections to the MQTT broker that were made or tried again.", "route"
         )

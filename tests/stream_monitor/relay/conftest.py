@@ -1,7 +1,40 @@
-"""A real broker for events, as the tests of the Kafka folder have it."""
+"""Real brokers for events and alerts, and a relay between them."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack.kafka import Kafka
+from tests.stack.mosquitto import Mosquitto
+from tests.stack.server import HOST, ServerError
 from tests.stream_monitor.kafka.conftest import config_file, kafka
+from tests.stream_monitor.relay.service import Service
 
 __all__ = ["config_file", "kafka"]
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """With an access list that tests may change."""
+    (tmp_path / "acl").write_text("topic readwrite music/#\n")
+    try:
+        broker = Mosquitto(tmp_path / "mosquitto", extra=f"allow_anonymous true\nacl_file {tmp_path}/acl\n")
+    except ServerError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def service(kafka: Kafka, config_file: Path, mosquitto: Mosquitto) -> Iterator[Service]:
+    """With MQTT only."""
+    made = Service(kafka, config_file, mqtt={"host": HOST, "port": mosquitto.port})
+    yield made
+    made.stop()
