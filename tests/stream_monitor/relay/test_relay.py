@@ -1,4 +1,4 @@
-"""`relay` as people run it: between a real Kafka and a real Mosquitto with real subscribers, all of which are killed."""
+"""`relay` as people run it: between a real Kafka and a real Mosquitto with real subscribers, all killed in turn."""
 
 from __future__ import annotations
 
