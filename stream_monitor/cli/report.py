@@ -46,26 +46,16 @@ def report(
     period in which it begins. A line that cannot be read is named on stderr, the rest is reported, and the exit code
     is 1.
     """
-    from stream_monitor.reports import formats
-    from stream_monitor.reports.page import as_html
-
-    if format_name == "parquet":
-        raise click.UsageError(
-            "parquet is not written yet: take csv, and turn it into Parquet with pyarrow.csv or DuckDB"
-        )
     if sum(each is not None for each in (events_path, url, config_path)) != 1:
         raise click.UsageError("from where? give one of --events FILE, --store URL and --config FILE")
     chosen = selection(streams, since, until, day)
     ledger = _of_events(events_path, chosen) if events_path is not None else _of_store(url, config_path, chosen)
-    if format_name == "html":
-        text = as_html(ledger, chosen)
-    else:
-        text = {"csv": formats.as_csv, "json": formats.as_json}[format_name](ledger)
+    made = _made(format_name, ledger, chosen)
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(made, nl=False)
     else:
         try:
-            output.write_text(text, encoding="utf-8", newline="")
+            output.write_bytes(made.encode() if isinstance(made, str) else made)
         except OSError as error:
             raise click.ClickException(f"cannot write the report to {str(output)!r}: {error.strerror}") from error
     if ledger.bad_lines:
@@ -74,6 +64,23 @@ def report(
             f"{len(ledger.bad_lines)} of the lines in {events_path!r} are no events and are not in the report "
             f"(first: line {first.number}: {first.reason})"
         )
+
+
+def _made(format_name: str, ledger: Ledger, chosen: Selection) -> str | bytes:
+    from stream_monitor.reports import formats
+    from stream_monitor.reports.page import as_html
+
+    match format_name:
+        case "parquet":
+            from stream_monitor.reports.parquet import as_parquet
+
+            return as_parquet(ledger)
+        case "html":
+            return as_html(ledger, chosen)
+        case "json":
+            return formats.as_json(ledger)
+        case _:
+            return formats.as_csv(ledger)
 
 
 def _of_events(path: str, chosen: Selection) -> Ledger:

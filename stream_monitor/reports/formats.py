@@ -25,7 +25,7 @@ def as_csv(ledger: Ledger) -> str:
     writer = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\r\n")
     writer.writeheader()
     for station in ledger.stations:
-        writer.writerows(_csv_rows(station))
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows_of(station))
     return out.getvalue()
 
 
@@ -44,20 +44,21 @@ def as_json(ledger: Ledger) -> str:
     return json.dumps({"stations": stations}, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
-def _csv_rows(station: Station) -> Iterator[dict[str, Any]]:
+def rows_of(station: Station) -> Iterator[dict[str, Any]]:
+    """A row by `CSV_COLUMNS` for each play, then one of the station; what is not known is None or left out."""
     for play in station.reported():
-        row = {name: _cell(play.get(name)) for name in CSV_COLUMNS if name in play}
-        row.update({name: _cell(value) for name, value in play["track"].items() if name in CSV_COLUMNS})
+        row = {name: play[name] for name in CSV_COLUMNS if name in play}
+        row.update({name: value for name, value in play["track"].items() if name in CSV_COLUMNS})
         row["row"] = "play"
-        row["duration_s"] = _cell(play["end_s"] - play["start_s"])
-        row["gaps_s"] = _cell(sum(end - start for start, end in play.get("gaps") or []))
+        row["duration_s"] = play["end_s"] - play["start_s"]
+        row["gaps_s"] = float(sum(end - start for start, end in play.get("gaps") or []))
         yield row
     seconds = station.seconds()
     yield {
         "row": "stream",
         "stream_kind": station.kind,
         "stream_id": station.stream_id,
-        **{f"{name}_s": _cell(value) for name, value in seconds.items() if f"{name}_s" in CSV_COLUMNS},
+        **{f"{name}_s": value for name, value in seconds.items() if f"{name}_s" in CSV_COLUMNS},
     }
 
 

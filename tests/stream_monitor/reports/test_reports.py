@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 
@@ -75,3 +77,36 @@ def test_missing_events_file_is_a_usage_error(tmp_path: Path) -> None:
     """A wrong path gives one clear line and exit code 2."""
     result = CliRunner().invoke(report, ["--events", str(tmp_path / "absent.jsonl")])
     assert result.exit_code == 2 and "absent.jsonl" in result.output
+
+
+def test_parquet_holds_what_the_csv_says_with_types(tmp_path: Path) -> None:
+    """A file that PyArrow reads: times are times, numbers numbers, what is not known is null."""
+    played = play("p", 1, start_time="2026-11-22T10:00:03.200Z", epoch=5, transposition_semitones=-3)
+    target = tmp_path / "report.parquet"
+    result = run(
+        tmp_path, [json.dumps(played), json.dumps(status({"monitored": 30.0}, 5))], "--format", "parquet",
+        "--output", str(target),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    first, second = pyarrow.parquet.read_table(target).to_pylist()
+    assert first["start_time"] == datetime(2026, 11, 22, 10, 0, 3, 200_000, UTC)
+    assert (first["end_time"], first["artist"], first["monitored_s"]) == (None, None, None)
+    assert (first["epoch"], first["duration_s"], first["gaps_s"], first["transposition_semitones"]) == (
+        5,
+        60.0,
+        6.5,
+        -3,
+    )
+    assert (second["row"], second["stream_id"], second["monitored_s"], second["start_s"]) == (
+        "stream",
+        "fm-1",
+        30.0,
+        None,
+    )
+
+
+def test_a_report_without_stations_is_a_parquet_file_too(tmp_path: Path) -> None:
+    """With all columns and no rows, to standard output as well."""
+    result = run(tmp_path, [], "--format", "parquet")
+    table = pyarrow.parquet.read_table(io.BytesIO(result.stdout_bytes))
+    assert (table.num_rows, table.num_columns) == (0, 30)

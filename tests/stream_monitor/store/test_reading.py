@@ -123,7 +123,6 @@ def test_wrong_words_are_refused(tmp_path: Path, config: str, capsys: pytest.Cap
         "leave out --from": ["report", "--config", config, "--from", "2026-11-23", "--day", "2026-11-22"],
         "is no time": ["report", "--config", config, "--from", "noon"],
         "from where?": ["report"],
-        "parquet is not written": ["report", "--config", config, "--format", "parquet"],
         "what? give": ["store", "erase", "--config", config, "--yes"],
         "'live' is not thrown away": ["store", "erase", "--config", config, "--run-id", "live"],
         "Missing option '--config'": ["store"],
