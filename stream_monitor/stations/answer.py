@@ -63,6 +63,8 @@ class Answer:
     """Length of the body; None where it has no end that is known."""
     icy_interval: int | None
     """Bytes of audio between two pieces of ICY metadata; None without any."""
+    chunked: bool
+    """Whether `chunks` are those that the server made, however small; else each is what had come until it was asked."""
     chunks: AsyncIterator[bytes]
     """The body as it comes."""
 
@@ -151,6 +153,7 @@ def _answer(url: str, response: httpx.Response) -> Answer:
         content_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
         size_bytes=_number(headers.get("content-length")),
         icy_interval=_number(headers.get("icy-metaint")),
+        chunked="chunked" in headers.get("transfer-encoding", "").lower(),
         chunks=response.aiter_raw(),
     )
 

@@ -2,7 +2,8 @@
 
 What comes meanwhile waits in the kernel: Python for each packet of thousands of stations would cost more than decoding
 them. A block is bounded, and nothing is read while the one before is worked on, so a station that is not worked on
-fills its own socket and no memory. It knows nothing of decoding.
+fills its own socket and no memory. Where the server cuts the body into chunks of its own, those that wait are taken
+together. What was read before a drop or a stop is given before that is raised. It knows nothing of decoding.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from stream_monitor.errors import LostSourceError
+from stream_monitor.errors import LostSourceError, StoppedError
 from stream_monitor.stations.answer import Answer, told
 from stream_monitor.stations.icy import IcyFilter
 from stream_monitor.stations.waits import Waits
@@ -20,6 +21,7 @@ BLOCK_BYTES: Final = 65_536
 _FULL_BYTES: Final = 32_768
 """After such a block there is probably more, and it is read at once."""
 PAUSE_S: Final = 1.0
+"""At most half of the time-out, so that the rest of it is left to read in."""
 _DEBT_S: Final = 2.0
 """So far behind real time, a body is read without pauses."""
 _WAITED_S: Final = 0.05
@@ -32,10 +34,12 @@ class Body:
     def __init__(self, answer: Answer, *, url: str, waits: Waits, timeout_s: float) -> None:
         """Args: `timeout_s`: how long no audio may come; `heard` says that some came."""
         self._chunks = answer.chunks
+        self._chunked = answer.chunked
         self._icy = None if answer.icy_interval is None else IcyFilter(answer.icy_interval)
         self._url = url
         self._waits = waits
         self._timeout_s = timeout_s
+        self._pause_s = min(PAUSE_S, timeout_s / 2)
         self._silent_s = 0.0
         """Seconds spent here since the last audio."""
         self._heard_until_s = asyncio.get_running_loop().time()
@@ -43,6 +47,8 @@ class Body:
         self._hurries = False
         self._full = True
         self._ended = False
+        self._broken: LostSourceError | StoppedError | None = None
+        """What ended the body after the last block."""
 
     def heard(self, seconds: float) -> None:
         """The last block held so much audio."""
@@ -72,15 +78,21 @@ class Body:
             LostSourceError: The connection dropped, or no audio came for too long.
             StoppedError: A stop came.
         """
+        if self._broken is not None:
+            raise self._broken
         if not (self._full or self._hurries or self._ended):
-            await self._waits.pause(PAUSE_S)
-            self._silent_s += PAUSE_S
+            await self._waits.pause(self._pause_s)
+            self._silent_s += self._pause_s
+        self._hurries = self._hurries or self._chunked
         data = await self._read()
         if data is None:
             return None
         gathered = bytearray(data)
-        while self._hurries and len(gathered) < BLOCK_BYTES and (data := await self._read()) is not None:
-            gathered += data
+        try:
+            while self._hurries and len(gathered) < BLOCK_BYTES and (data := await self._read()) is not None:
+                gathered += data
+        except (LostSourceError, StoppedError) as error:
+            self._broken = error
         self._full = len(gathered) >= _FULL_BYTES
         return bytes(gathered)
 
