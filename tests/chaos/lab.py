@@ -80,10 +80,12 @@ class Lab:
         with Admin(self.kafka) as admin:
             create(admin, self.topics)
 
-    def reconfigure(self, **more: Any) -> None:
+    def reconfigure(self, **more: dict[str, Any]) -> None:
         """Other keys for workers that start from now on."""
         tree = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        self.config.write_text(yaml.safe_dump(tree | more), encoding="utf-8")
+        for key, value in more.items():
+            tree[key] = {**tree.get(key, {}), **value}
+        self.config.write_text(yaml.safe_dump(tree), encoding="utf-8")
 
     def another(self, suffix: str) -> Lab:
         """The same world on topics of its own, opened."""

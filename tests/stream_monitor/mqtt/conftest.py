@@ -11,6 +11,9 @@ import pytest
 
 from tests.stack.mosquitto import Mosquitto
 from tests.stack.server import HOST, ServerError
+from tests.stream_monitor.kafka.conftest import collected
+
+__all__ = ["collected"]
 
 Start = Callable[[str], Mosquitto]
 

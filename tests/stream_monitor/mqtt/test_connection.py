@@ -16,6 +16,12 @@ from tests.stack.mosquitto import Mosquitto
 from tests.stack.server import HOST, free_ports
 from tests.stream_monitor.mqtt.conftest import Start, authority
 
+# The client leaves a socket to the garbage where a broker's certificate is not trusted.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning"),
+    pytest.mark.usefixtures("collected"),
+]
+
 
 def connected(settings: MqttSettings, then: Callable[[Connection], Awaitable[Any]]) -> Any:
     """What comes of it on a connection."""

@@ -13,11 +13,18 @@ from tests.chaos.proxy import Proxy
 from tests.stack.kafka import Kafka
 from tests.stack.mosquitto import Mosquitto
 from tests.stack.server import HOST
+from tests.stream_monitor.kafka.conftest import collected
 from tests.stream_monitor.mqtt.conftest import Start, guarded, start
 from tests.stream_monitor.relay.listeners import Subscriber
 from tests.stream_monitor.relay.service import Service, event, until
 
-__all__ = ["guarded", "start"]
+__all__ = ["collected", "guarded", "start"]
+
+# The client leaves a socket to the garbage where a broker's certificate is not trusted.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning"),
+    pytest.mark.usefixtures("collected"),
+]
 
 
 @pytest.fixture
