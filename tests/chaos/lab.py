@@ -219,12 +219,21 @@ class Lab:
         names = (dead_letters(self.topics.broadcast), dead_letters(self.topics.uploads))
         return [each for name in names for each in self.records(name, 1)]
 
-    def wait_for(self, oracle: Events, *, confidence_within: float = 0.0) -> Events:
-        """The events, as soon as they are those of the undisturbed run.
+    def wait_for_plays(self, oracle: Events) -> None:
+        """Waits until the plays that have ended are those of the undisturbed run, at the same places.
 
-        Args:
-            oracle: Of the undisturbed run.
-            confidence_within: How far confidences may differ, where the catalogue's size did: they depend on it.
+        Raises:
+            CaseError: They do not become so in time, or an event is there twice.
+        """
+        expected = _plays(oracle)
+        deadline = time.monotonic() + DEADLINE_S
+        while (found := _plays(self.events())) != expected:
+            if time.monotonic() > deadline:
+                raise CaseError(f"missing: {sorted(expected - found)[:5]}; too many: {sorted(found - expected)[:5]}")
+            time.sleep(1.0)
+
+    def wait_for(self, oracle: Events) -> Events:
+        """The events, as soon as they are those of the undisturbed run.
 
         Raises:
             CaseError: They do not become so in time, or one is there twice.
@@ -236,7 +245,7 @@ class Lab:
                 some = [found[each] for each in sorted(extra)[:2]]
                 raise CaseError(f"{len(missing)} events are missing and {len(extra)} are too many: {some}")
             time.sleep(1.0)
-        wrong = [key for key in oracle if not _equal(found[key], oracle[key], confidence_within)]
+        wrong = [key for key in oracle if found[key] != oracle[key]]
         if wrong:
             raise CaseError(f"{len(wrong)} events have other data: {found[wrong[0]]} and not {oracle[wrong[0]]}")
         return found
@@ -261,8 +270,7 @@ class Lab:
         return raw - len(self.records(self.topics.events, self.partitions))
 
 
-def _equal(found: dict[str, Any], expected: dict[str, Any], confidence_within: float) -> bool:
-    if not confidence_within or "confidence" not in found["data"]:
-        return found == expected
-    near = abs(found["data"]["confidence"] - expected["data"]["confidence"]) <= confidence_within
-    return near and {**found, "data": {**found["data"], "confidence": expected["data"]["confidence"]}} == expected
+def _plays(events: Events) -> set[tuple[str, int, str, float, float]]:
+    """Where which track was, in each stream and epoch."""
+    ended = [event["data"] for event in events.values() if event["data"].get("status") == "final"]
+    return {(e["stream_id"], e["epoch"], e["track"]["track_id"], e["start_s"], e["end_s"]) for e in ended}
