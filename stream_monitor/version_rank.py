@@ -42,11 +42,7 @@ def version_score(similarity: float, heard: Features, track: Features, anchor: A
         track: Those of the track.
         anchor: Where the two are believed to meet; None looks everywhere.
     """
-    rows = min(len(heard.tonal_NCP), len(track.tonal_NCP))
-    if rows == 0:
-        return similarity
-    strength = strength_of(strengths(heard, track, anchor=anchor))
-    return similarity + WEIGHT * strength / (rows * FEATURE_HOP_SAMPLES / SAMPLE_RATE)
+    return _score(similarity, heard, track, CONFIG, anchor)
 
 
 def thinned(whole: Features) -> Features:
@@ -56,11 +52,24 @@ def thinned(whole: Features) -> Features:
 
 def scan_score(similarity: float, heard: Features, track: Features) -> float:
     """As `version_score`, of thinned features; the strength of a row counts for as many seconds as it stands for."""
+    return _score(similarity, heard, track, THIN, None, counted_rows=CONFIG.scan_rows)
+
+
+def _score(
+    similarity: float,
+    heard: Features,
+    track: Features,
+    config: AlignmentConfig,
+    anchor: Anchor | None,
+    *,
+    counted_rows: int = 1,
+) -> float:
+    """`counted_rows`: for how many a row counts, where the alignment scores every row and not one in `scan_rows`."""
     rows = min(len(heard.tonal_NCP), len(track.tonal_NCP))
     if rows == 0:
         return similarity
-    strength = strength_of(strengths(heard, track, config=THIN)) * THIN_ROWS / CONFIG.scan_rows
-    return similarity + WEIGHT * strength / (rows * THIN_ROWS * FEATURE_HOP_SAMPLES / SAMPLE_RATE)
+    strength = strength_of(strengths(heard, track, anchor=anchor, config=config))
+    return similarity + WEIGHT * strength / (rows * counted_rows * FEATURE_HOP_SAMPLES / SAMPLE_RATE)
 
 
 def best_versions(

@@ -34,8 +34,6 @@ if hasattr(ReasonCode, "names"):
     # Mosquitto's message_size_limit answers so, which MQTT 5 does not allow: paho would end the connection each time.
     TAKERS: Final = [PacketTypes.CONNACK, PacketTypes.PUBACK, PacketTypes.DISCONNECT]
     ReasonCode.names = {**ReasonCode.names, TOO_LARGE: {"Packet too large": TAKERS}}
-UNTRUSTED: Final = "certificate verify failed"
-"""What OpenSSL says; the client keeps nothing but its words."""
 
 
 class LostConnectionError(MonitorError):
@@ -51,8 +49,7 @@ class LostConnectionError(MonitorError):
     @property
     def distrusted(self) -> bool:
         """Whether it was us who did not believe the broker's certificate."""
-        # aiomqtt takes the cause away; what came before it stays.
-        return self.__cause__ is not None and isinstance(self.__cause__.__context__, ssl.SSLCertVerificationError)
+        return _distrusted(self.__cause__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,12 +237,17 @@ def _packet_bytes(message: Message, properties_bytes: int) -> int:
     return 1 + max(1, -(-rest.bit_length() // 7)) + rest
 
 
+def _distrusted(error: BaseException | None) -> bool:
+    # aiomqtt takes the cause away; what came before it stays.
+    return error is not None and isinstance(error.__context__, ssl.SSLCertVerificationError)
+
+
 def _advice(error: aiomqtt.MqttError, answer_s: float) -> str:
     """Why there is no connection, and what to do where that is known."""
     code = getattr(getattr(error, "rc", None), "value", None)
     if code in NOT_LET_IN:
         return f"the broker lets us not in ({error}): it knows no such mqtt.username, or mqtt.password_file is wrong"
-    if UNTRUSTED in str(error):
+    if _distrusted(error):
         return f"the broker's certificate is not trusted ({error}): see mqtt.ca_file, and mqtt.host for its name"
     if not isinstance(error, aiomqtt.MqttCodeError) and "timed out" in str(error):
         return f"no answer within {answer_s:g} s; is it an MQTT broker, and has mqtt.tls to be set?"
