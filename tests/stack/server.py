@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +102,18 @@ def listens(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def asked(port: int, path: str) -> str:
+    """What a server says there by HTTP, be it an error; nothing while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError:
+        return ""
 
 
 def free_ports(count: int) -> list[int]:

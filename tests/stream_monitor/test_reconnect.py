@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -23,13 +22,6 @@ from tests.stream_monitor.sound import melody, write_audio
 from tests.stream_monitor.web import Site, Visit, serving
 
 QUICK = ReconnectPolicy(connect_timeout_s=5.0, read_timeout_s=1.0, first_delay_s=0.01, stable_after_s=1.0)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A running HTTP server."""
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -14,24 +14,18 @@ from stream_monitor.cli.logging import configure_logging
 from stream_monitor.config import load
 from stream_monitor.errors import MonitorError
 from stream_monitor.kafka.serving import serve
+from tests.stream_monitor.labelled import signal_at
 
 
 def main(config: str, catalogue: str, label: str, times: str, how: str = "SIGKILL") -> None:
     """Serves until SIGTERM, or until the point."""
-    left = int(times)
-
-    def at(here: str) -> None:
-        nonlocal left
-        if here == label:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.Signals[how])
-
     configure_logging(level="info", as_json=False)
     os.environ["STREAM_MONITOR__KAFKA__INSTANCE_ID"] = os.environ["WORKER"]
     with interruption() as interrupted:
         try:
-            serve(load(Path(config)), Path(catalogue), interrupted, at=at)
+            serve(
+                load(Path(config)), Path(catalogue), interrupted, at=signal_at(label, int(times), signal.Signals[how])
+            )
         except MonitorError as error:  # as the command line ends
             structlog.get_logger(__name__).error(str(error), kind=type(error).__name__)
             sys.exit(error.exit_code)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from pathlib import Path
 
@@ -11,22 +9,14 @@ from stream_monitor.cli.interruption import interruption
 from stream_monitor.cli.logging import configure_logging
 from stream_monitor.config import load
 from stream_monitor.relay.serving import serve
+from tests.stream_monitor.labelled import signal_at
 
 
 def main(config: str, label: str, times: str) -> None:
     """Serves until SIGTERM, or until the point."""
-    left = int(times)
-
-    def at(here: str) -> None:
-        nonlocal left
-        if here == label:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
     configure_logging(level="info", as_json=False)
     with interruption() as interrupted:
-        serve(load(Path(config)), interrupted, at=at)
+        serve(load(Path(config)), interrupted, at=signal_at(label, int(times)))
 
 
 if __name__ == "__main__":

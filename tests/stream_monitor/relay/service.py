@@ -7,8 +7,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from stream_monitor.cli import main
 from stream_monitor.kafka.client import LogReader, Partition, Producer, Received
 from stream_monitor.kafka.settings import KafkaSettings, TopicSettings, dead_letters
 from tests.stack.kafka import Kafka
-from tests.stack.server import HOST, free_ports
+from tests.stack.server import asked, free_ports
 
 DEADLINE_S = 120.0
 Event = dict[str, Any]
@@ -98,21 +96,11 @@ class Service:
 
     def ready(self) -> str:
         """The words of /readyz; nothing while nobody answers."""
-        return self._asked("readyz")
+        return asked(self.port, "readyz")
 
     def healthy(self) -> bool:
         """Whether /healthz says so."""
-        return self._asked("healthz") == "alive\n"
-
-    def _asked(self, what: str) -> str:
-        try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.port}/{what}", timeout=5) as answer:
-                return str(answer.read().decode())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.read().decode()
-        except OSError:
-            return ""
+        return asked(self.port, "healthz") == "alive\n"
 
     def committed(self, route: str = "relay") -> dict[int, int]:
         """How far a route's group is, by partition."""

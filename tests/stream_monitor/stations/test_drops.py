@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +16,12 @@ from stream_monitor.segments import Samples
 from stream_monitor.stations.settings import StationSettings
 from tests.stream_monitor.sound import melody, write_audio
 from tests.stream_monitor.stations.hearing import hearing
-from tests.stream_monitor.web import Answer, Site, Visit, serving
+from tests.stream_monitor.web import Answer, Site, Visit
 
 RATE = 22_050
 QUICK = ReconnectPolicy(
     connect_timeout_s=20.0, read_timeout_s=20.0, first_delay_s=0.01, jitter=0.0, stable_after_s=5.0, attempts=3
 )
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A running HTTP server."""
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,10 @@ from stream_monitor.stations.settings import StationSettings
 from tests.stream_monitor.radio import on_air, programme
 from tests.stream_monitor.sound import melody, write_audio
 from tests.stream_monitor.stations.hearing import DEADLINE_S, hearing
-from tests.stream_monitor.web import Site, Visit, serving
+from tests.stream_monitor.web import Site, Visit
 
 PATIENT = ReconnectPolicy(connect_timeout_s=60.0, read_timeout_s=60.0, first_delay_s=0.01, attempts=1)
 MP3_BYTES_S = 16_000
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A running HTTP server."""
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from stream_monitor.decode import decode
 from stream_monitor.errors import CannotOpenError, MonitorError
@@ -20,16 +18,9 @@ from stream_monitor.stations.settings import StationSettings
 from stream_monitor.stations.stations import Stations
 from stream_monitor.stopping import Stop
 from tests.stream_monitor.sound import melody, write_audio
-from tests.stream_monitor.web import Site, Visit, serving
+from tests.stream_monitor.web import Site, Visit
 
 QUICK = ReconnectPolicy(connect_timeout_s=20.0, read_timeout_s=20.0, first_delay_s=0.01, attempts=1)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A running HTTP server."""
-    with serving() as running:
-        yield running
 
 
 def hear(urls: list[str], settings: StationSettings | None = None) -> dict[str, list[Arrival]]:

@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,7 @@ from stream_monitor.store.schema import events, plays, rejects, statuses
 from stream_monitor.store.settings import StoreSettings
 from stream_monitor.store.versions import upgrade
 from tests.stack.postgres import Postgres
-from tests.stack.server import free_ports
+from tests.stack.server import asked, free_ports
 from tests.stream_monitor.store.test_journal import rows
 from tests.stream_monitor.store.told import Event, a_day, lines, play, record
 
@@ -171,14 +169,7 @@ def test_a_store_that_is_killed_loses_and_doubles_nothing(
 
 def ready(port: int) -> str:
     """The words of /readyz; nothing while nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            return str(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.read().decode()
-    except OSError:
-        return ""
+    return asked(port, "readyz")
 
 
 REFUSAL = """
