@@ -42,6 +42,8 @@ class Lab:
     partitions: int = 6
     replication: int = 1
     service: dict[str, Any] = field(default_factory=dict)
+    enter: Sequence[str] = ()
+    """Words in front of every worker's command, e.g. those that bring it into a network namespace."""
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     exits: list[int] = field(default_factory=list)
     """Exit codes of workers that ended by themselves or were killed."""
@@ -97,6 +99,7 @@ class Lab:
             partitions=self.partitions,
             replication=self.replication,
             service=self.service,
+            enter=self.enter,
         )
         made.open()
         return made
@@ -134,7 +137,7 @@ class Lab:
             how: What happens.
             before: Words in front of its command, e.g. `faketime`.
         """
-        command = [*before, sys.executable, "-m", "tests.stream_monitor.kafka.crashing", str(self.config)]
+        command = [*self.enter, *before, sys.executable, "-m", "tests.stream_monitor.kafka.crashing", str(self.config)]
         command += [str(self.world.catalogue), label, str(times), how.name]
         with self.log(name).open("ab") as log:
             self.workers[name] = subprocess.Popen(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from typing import Literal
 
+from tests.chaos.namespace import Namespace
 from tests.stack.server import HOST, free_ports
 
 Mode = Literal["pass", "reset", "latency", "black hole", "half open"]
@@ -14,7 +16,7 @@ PIECE = 1 << 16
 
 
 class Proxy:
-    """Listens on one port and passes on to another, in a thread of its own."""
+    """Listens on one port, in one network namespace or two, and passes on to another, in a thread of its own."""
 
     def __init__(self, *, latency_s: float = 2.0) -> None:
         """Listens nowhere before `start`.
@@ -30,16 +32,20 @@ class Proxy:
         self._latency_s = latency_s
         self._target = 0
         self._links: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def start(self, target: int) -> None:
-        """Passes on to this port from now on."""
+    def start(self, target: int, *, also: Namespace | None = None) -> None:
+        """Passes on to this port from now on, those too who come to the same port in another namespace."""
         self._target = target
         self._thread.start()
-        starting = asyncio.start_server(self._serve, HOST, self.port)
-        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(10)
+        listening = [socket.create_server((HOST, self.port))]
+        if also is not None:
+            listening.append(also.listen(self.port))
+        for each in listening:
+            starting = asyncio.start_server(self._serve, sock=each)
+            self._servers.append(asyncio.run_coroutine_threadsafe(starting, self._loop).result(10))
 
     def stop(self) -> None:
         """Cuts every link."""
@@ -61,8 +67,8 @@ class Proxy:
 
     async def _end(self) -> None:
         """Takes no more links, and waits for the end of those that there are."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         self._cut()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.case import SMALL
+from tests.chaos.namespace import Namespace
 from tests.chaos.running import run_cases
 from tests.chaos.world import make_world
 from tests.stack.kafka import jars
@@ -19,6 +20,7 @@ def test_workers_and_links_break_and_the_events_are_those_of_a_quiet_run(tmp_pat
     """A worker that sleeps past its session while another takes over, and a proxy that resets every link."""
     try:
         jars()
+        Namespace().close()
     except ServerError as error:
         if os.environ.get("CI") == "true":
             raise
