@@ -1,6 +1,9 @@
 """Live stations read on one event loop against a thread for each: processor time, threads and memory.
 
     python -m benchmarks.stations [--stations 200] [--seconds 30] [--output FOLDER]
+    python -m benchmarks.stations --service --stations 2000 [--playing 500]
+
+With --service see station_load.py: `produce` itself, a broker, and stations of which many do not play.
 
 Radio on the loopback, in real time and from a process of its own: MP3 at 128 kbit/s and AAC at 64 kbit/s, 44.1 kHz
 stereo. Each reader is a process of its own that connects, decodes, cuts and encodes as `produce` does, and hands its
@@ -23,6 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.station_load import carry
 from encoder.grid import SAMPLE_RATE
 from stream_monitor.bench.machine import describe
 from stream_monitor.cli.logging import quiet_logging
@@ -164,6 +168,8 @@ def main() -> None:
     parser.add_argument("--stations", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--service", action="store_true", help="`produce` into a real broker.")
+    parser.add_argument("--playing", type=int, help="With --service: how many of the stations play; a quarter.")
     parser.add_argument("--probe", choices=READERS, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -171,17 +177,21 @@ def main() -> None:
         quiet_logging()
         print(json.dumps(probe(options.probe, options.url, options.stations, options.seconds)))  # noqa: T201  the answer
         return
-    machine = describe(1, f"python -m benchmarks.stations --stations {options.stations} --seconds {options.seconds:g}")
+    command = "python -m benchmarks.stations" + " --service" * options.service
     result = {
-        "machine": machine,
+        "machine": describe(1, f"{command} --stations {options.stations} --seconds {options.seconds:g}"),
         "stations": options.stations,
         "seconds": options.seconds,
         "decode_threads": StationSettings().decode_threads,
-        "readers": measure(options.stations, options.seconds),
     }
+    if options.service:
+        playing = options.stations // 4 if options.playing is None else options.playing
+        result["service"] = carry(options.stations, playing, options.seconds)
+    else:
+        result["readers"] = measure(options.stations, options.seconds)
     text = json.dumps(result, indent=1)
     options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / f"{datetime.now(UTC).date()}-stations.json"
+    path = options.output / f"{datetime.now(UTC).date()}-stations{'-service' * options.service}.json"
     path.write_text(text + "\n", encoding="utf-8")
     print(text)  # noqa: T201  the result
 

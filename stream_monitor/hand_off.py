@@ -46,6 +46,15 @@ class HandOff(Generic[T]):
                 return
         raise StoppedError("stopped while audio was handed over")
 
+    def check_open(self) -> None:
+        """Whether anybody still takes.
+
+        Raises:
+            StoppedError: Nobody does.
+        """
+        if self._stop.is_set():
+            raise StoppedError("stopped before audio was handed over")
+
     def take(self, *, wait_s: float, at_most: int) -> list[T]:
         """Takes what is there, at most `at_most` items; waits up to `wait_s` for the first."""
         items: list[T] = []

@@ -9,6 +9,7 @@ the true end: of a finite file, of an HLS playlist, after a stop, or when the at
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -139,7 +140,10 @@ class Address:
         if most is not None and self._failures >= most:
             return None
         delay_s = self._policy.delay_s(self._failures, self._draw())
-        log.warning(
+        # A dead station is asked for ever: of thousands, the log would hold nothing else.
+        often = self._failures > 4 and self._failures & (self._failures - 1)
+        log.log(
+            logging.DEBUG if often else logging.WARNING,
             "connection lost",
             stream=self.source.stream_id,
             reason=str(failure),
@@ -147,6 +151,10 @@ class Address:
             retry_in_s=round(delay_s, 2),
         )
         return delay_s
+
+    def asked_anew(self) -> None:
+        """It was given up and is asked again all the same: attempts are counted from the start."""
+        self._failures = 0
 
     def end(self) -> Segment:
         """The last segment: whatever is left, perhaps no sample."""

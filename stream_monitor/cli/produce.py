@@ -74,6 +74,8 @@ def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, r
     from stream_monitor.cli.open_files import allow_open_files
     from stream_monitor.clock import SystemClock
     from stream_monitor.kafka.client import Producer
+    from stream_monitor.kafka.drain import Drain
+    from stream_monitor.kafka.produce_observed import ProduceObserved
     from stream_monitor.kafka.producing import produce as send_all
     from stream_monitor.reading import read_segments
     from stream_monitor.stopping import Stop
@@ -81,23 +83,27 @@ def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, r
     files = sum(source.medium == "file" for source in sources)
     urls = sum(source.medium == "url" for source in sources)
     allow_open_files((files if realtime else min(files, config.monitor.open_files)) + urls)
-    stop = Stop()
-    with Producer(config.kafka) as producer, interruption() as interrupted:
-        result = send_all(
-            sources,
-            partial(read_segments, stop=stop),
-            producer,
-            topics=config.topics,
-            epoch=epoch,
-            config=config.monitor,
-            settings=config.produce,
-            policy=config.reconnect,
-            clock=SystemClock(),
-            stop=stop,
-            realtime=realtime,
-            topic=topic,
-            interrupted=interrupted,
-        )
+    stop, clock, observed = Stop(), SystemClock(), ProduceObserved(config.telemetry)
+    with interruption() as interrupted, observed:
+        drain = Drain(interrupted, clock=clock, seconds=config.produce.drain_s)
+        with Producer(config.kafka, left_s=drain.left_s) as producer:
+            result = send_all(
+                sources,
+                partial(read_segments, stop=stop),
+                producer,
+                topics=config.topics,
+                epoch=epoch,
+                config=config.monitor,
+                settings=config.produce,
+                policy=config.reconnect,
+                clock=clock,
+                stop=stop,
+                drain=drain,
+                realtime=realtime,
+                topic=topic,
+                sent=observed.sent,
+                addresses=observed.addresses,
+            )
     for stream_id, error in result.failures:
         log.error(str(error), stream=stream_id, kind=type(error).__name__)
     sys.stderr.write(f"{result.records} segments, {result.samples / 22_050 / 60:.1f} minutes of audio sent\n")

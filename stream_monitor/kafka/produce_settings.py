@@ -15,5 +15,6 @@ class ProduceSettings(BaseModel):
     trace: bool = False
     """Whether each segment begins a trace: its record carries a W3C `traceparent`, which events hand on."""
     drain_s: float = Field(default=10.0, gt=0.0, le=600.0)
-    """After Ctrl-C or SIGTERM, how long what was read may take to be sent."""
+    """After Ctrl-C or SIGTERM, how long what was read may take to be sent and acknowledged; the rest is dropped, and
+    told. The process ends within a few seconds more."""
     stations: StationSettings = StationSettings()

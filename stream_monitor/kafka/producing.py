@@ -16,8 +16,9 @@ import structlog
 
 from encoder.grid import SAMPLE_RATE
 from stream_monitor.clock import Clock
-from stream_monitor.errors import MonitorError
+from stream_monitor.errors import BackpressureError, MonitorError
 from stream_monitor.hand_off import HandOff
+from stream_monitor.kafka.drain import Drain
 from stream_monitor.kafka.payload import to_flac
 from stream_monitor.kafka.produce_settings import ProduceSettings
 from stream_monitor.kafka.records import FLAC, AudioRecord, Headers, headers_of, key_of
@@ -26,6 +27,7 @@ from stream_monitor.readers import Arrival, Failure, Reader, Readers, ReadersCon
 from stream_monitor.reconnect import ReconnectPolicy
 from stream_monitor.segments import Segment, StreamKey
 from stream_monitor.sources import Source
+from stream_monitor.stations.roll import Counts
 from stream_monitor.stations.stations import Stations
 from stream_monitor.stopping import Stop
 from stream_monitor.telemetry import traceparent
@@ -33,6 +35,8 @@ from stream_monitor.telemetry import traceparent
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.1
+JOIN_S = 2.0
+"""For threads to end that have nothing left to do."""
 AT_MOST = 64
 """Segments that are taken at a time."""
 
@@ -56,7 +60,7 @@ class Sender(Protocol):
 
     def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None: ...
 
-    def flush(self) -> None: ...
+    def flush(self) -> int: ...
 
 
 @dataclass(kw_only=True, slots=True)
@@ -103,8 +107,9 @@ def produce(
     stop: Stop,
     realtime: bool = False,
     topic: str | None = None,
-    interrupted: Callable[[], bool] = lambda: False,
+    drain: Drain,
     sent: Callable[[Segment], None] = lambda _: None,
+    addresses: Callable[[Callable[[], Counts]], None] = lambda _: None,
 ) -> Produced:
     """Sends all sources to their ends; one that fails is told and the others go on.
 
@@ -121,8 +126,9 @@ def produce(
         stop: Shared with `read`; set at the end.
         realtime: Files no faster than they would be heard.
         topic: Where everything goes instead.
-        interrupted: Asked often; true ends everything in good order.
+        drain: Asked often; ends everything in good order, and within its time.
         sent: Called with each segment that was handed over.
+        addresses: Called before it begins, with what says how the addresses stand.
 
     Raises:
         BrokerError: Records cannot be delivered.
@@ -133,14 +139,14 @@ def produce(
     arrivals: HandOff[Arrival] = HandOff(limit=config.queue_segments, deadline_s=config.give_up_s, stop=given_up)
     files = [source for source in sources if source.medium != "url"]
     urls = [source for source in sources if source.medium == "url"]
+    stations = Stations(urls, settings=settings.stations, policy=policy, arrivals=arrivals, encode=to_flac, stop=stop)
+    addresses(stations.counts)
     feeds: tuple[Feed, ...] = (
         Readers(files, read, config=config, stop=stop, clock=clock, realtime=realtime, arrivals=arrivals),
-        Stations(urls, settings=settings.stations, policy=policy, arrivals=arrivals, encode=to_flac, stop=stop),
+        stations,
     )
     for feed in feeds:
         feed.start()
-    until_s: float | None = None
-    """When what was read before a stop must have been sent."""
     try:
         while True:
             done = all(feed.done for feed in feeds)  # asked before the queue: what a thread left there is still taken
@@ -150,21 +156,32 @@ def produce(
                 sent(arrival.segment)
             if done and not taken:
                 break
-            if until_s is None and (interrupted() or stop.is_set()):
+            if stop.is_set():
+                drain.begin()
+            left_s = drain.left_s()
+            if left_s is not None:
                 result.interrupted = True
-                until_s = clock.monotonic_s() + settings.drain_s
                 stop.set()
-            if until_s is not None and clock.monotonic_s() >= until_s:
-                log.warning(
-                    "not all that was read could be sent in time; the rest is dropped", drain_s=settings.drain_s
-                )
-                break
-        sender.flush()
+            if left_s == 0:
+                counts = stations.counts()
+                left = counts.listed - counts.ended - counts.given_up
+                raise BackpressureError(f"{left} of {counts.listed} addresses had not handed over what was read")
+        unsent = sender.flush()
+        if unsent:
+            raise BackpressureError(f"the brokers had not acknowledged {unsent} records")
+    except BackpressureError as error:
+        result.interrupted = True
+        log.error(
+            "not all that was read could be sent in time; the rest is dropped",
+            reason=str(error),
+            drain_s=settings.drain_s,
+        )
     finally:
         stop.set()
         given_up.set()
+        until_s = clock.monotonic_s() + max(JOIN_S, drain.left_s() or 0.0)
         for feed in feeds:
-            for name in feed.join(POLL_S * 50):
+            for name in feed.join(max(POLL_S, until_s - clock.monotonic_s())):
                 log.warning("a reading thread did not end in time and is left behind", thread=name)
     for failure in (failure for feed in feeds for failure in feed.failures):
         result.failures.append(("" if failure.source is None else failure.source.stream_id, failure.error))

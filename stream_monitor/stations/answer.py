@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +16,7 @@ from typing import Final
 import httpx
 
 from stream_monitor.errors import CannotOpenError, LostSourceError, MonitorError
+from stream_monitor.stations.pace import Pace
 from stream_monitor.stations.waits import Waits
 
 ELEMENTARY_TYPES: Final = frozenset(
@@ -82,6 +83,31 @@ class Answer:
             raise OtherReaderError(f"it is a file of {self.size_bytes} bytes", ends=True)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """Who may ask when; one for all stations of a loop."""
+
+    pace: Pace
+    """Connections a second."""
+    connecting: asyncio.Semaphore
+    """Held while a connection is opened; bounds how many are."""
+
+    @asynccontextmanager
+    async def turn(self, waits: Waits) -> AsyncIterator[None]:
+        """Held while a connection is opened.
+
+        Raises:
+            StoppedError: A stop came first.
+        """
+        async with waits.within(None):
+            await self.connecting.acquire()
+        try:
+            await self.pace.turn(waits)
+            yield
+        finally:
+            self.connecting.release()
+
+
 def certificates(*, verify: bool) -> ssl.SSLContext:
     """What servers' certificates are checked against: one for all connections, since it takes long to make."""
     return httpx.create_ssl_context(verify=verify)
@@ -89,7 +115,13 @@ def certificates(*, verify: bool) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def opened(
-    url: str, *, tls: ssl.SSLContext, waits: Waits, connecting: asyncio.Semaphore, timeout_s: float
+    url: str,
+    *,
+    tls: ssl.SSLContext,
+    waits: Waits,
+    door: Door,
+    timeout_s: float,
+    asking: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Answer]:
     """Asks a server for its stream and yields the answer; afterwards the connection is closed.
 
@@ -97,8 +129,9 @@ async def opened(
         url: Where.
         tls: Certificates.
         waits: Ends every wait at a stop.
-        connecting: Held while the connection is opened; bounds how many are.
+        door: Gives it its turn.
         timeout_s: How long opening may take.
+        asking: Called when its turn has come.
 
     Raises:
         LostSourceError: Asking again may help.
@@ -108,7 +141,8 @@ async def opened(
     """
     # A client for each connection: the pool of a shared one looks at all its connections whenever one is opened.
     async with AsyncExitStack() as cleanup:
-        async with _turn(connecting, waits):
+        async with door.turn(waits):
+            asking()
             client = await cleanup.enter_async_context(httpx.AsyncClient(verify=tls, timeout=None, headers=_HEADERS))
             try:
                 with told(url):
@@ -118,16 +152,6 @@ async def opened(
                 raise LostSourceError(f"{url}: no answer came within {timeout_s:g} s") from None
         cleanup.push_async_callback(response.aclose)
         yield _answer(url, response)
-
-
-@asynccontextmanager
-async def _turn(connecting: asyncio.Semaphore, waits: Waits) -> AsyncIterator[None]:
-    async with waits.within(None):
-        await connecting.acquire()
-    try:
-        yield
-    finally:
-        connecting.release()
 
 
 async def _ask(client: httpx.AsyncClient, url: str) -> httpx.Response:

@@ -47,28 +47,36 @@ class Body:
         self._hurries = False
         self._full = True
         self._ended = False
-        self._broken: LostSourceError | StoppedError | None = None
-        """What ended the body after the last block."""
+        self.broken: LostSourceError | StoppedError | None = None
+        """What ended the body after the last bytes that were given."""
+        self._waited_s = 0.0
+        """How long the last read took."""
 
     def heard(self, seconds: float) -> None:
         """The last block held so much audio."""
         now_s = asyncio.get_running_loop().time()
         if seconds > 0:
             self._silent_s = 0.0
+        if self._waited_s > _WAITED_S and seconds <= self._waited_s + _DEBT_S:
+            # No more came than was sent meanwhile. More than that had waited itself, and the loop was slow.
+            self._heard_until_s = now_s
         # What came ahead (a burst at the start) counts as little as it may: a later stall must not look like a debt.
         self._heard_until_s = min(self._heard_until_s + seconds, now_s)
         self._hurries = self._hurries or now_s - self._heard_until_s > _DEBT_S
 
-    async def at_least(self, size: int, head: bytes = b"") -> bytes:
-        """`head` and what follows it, `size` bytes or more; fewer where the body ends before.
+    @property
+    def behind_s(self) -> float:
+        """How much later than it was sent the audio was heard that came last."""
+        return asyncio.get_running_loop().time() - self._heard_until_s
 
-        Raises:
-            LostSourceError: As `block`.
-            StoppedError: A stop came.
-        """
+    async def at_least(self, size: int, head: bytes = b"") -> bytes:
+        """`head` and what follows it, `size` bytes or more; fewer where the body ends before, or is `broken`."""
         gathered = bytearray(head)
-        while len(gathered) < size and (data := await self._read()) is not None:
-            gathered += data
+        try:
+            while len(gathered) < size and self.broken is None and (data := await self._read()) is not None:
+                gathered += data
+        except (LostSourceError, StoppedError) as error:
+            self.broken = error
         return bytes(gathered)
 
     async def block(self) -> bytes | None:
@@ -78,8 +86,8 @@ class Body:
             LostSourceError: The connection dropped, or no audio came for too long.
             StoppedError: A stop came.
         """
-        if self._broken is not None:
-            raise self._broken
+        if self.broken is not None:
+            raise self.broken
         if not (self._full or self._hurries or self._ended):
             await self._waits.pause(self._pause_s)
             self._silent_s += self._pause_s
@@ -92,7 +100,7 @@ class Body:
             while self._hurries and len(gathered) < BLOCK_BYTES and (data := await self._read()) is not None:
                 gathered += data
         except (LostSourceError, StoppedError) as error:
-            self._broken = error
+            self.broken = error
         self._full = len(gathered) >= _FULL_BYTES
         return bytes(gathered)
 
@@ -110,9 +118,10 @@ class Body:
             raise LostSourceError(f"{self._url}: no audio came within {self._timeout_s:g} s") from None
         waited_s = loop.time() - begun_s
         self._silent_s += waited_s
+        self._waited_s = waited_s
         if data is None:
             self._ended = True
             return None
         if self._hurries and waited_s > _WAITED_S:
-            self._hurries, self._heard_until_s = False, loop.time()
+            self._hurries = False
         return data if self._icy is None else self._icy.audio(data)

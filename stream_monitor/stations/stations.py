@@ -23,8 +23,12 @@ from stream_monitor.readers import Arrival, Failure
 from stream_monitor.reconnect import Address, ReconnectPolicy
 from stream_monitor.segments import Samples
 from stream_monitor.sources import Source
-from stream_monitor.stations.answer import certificates
+from stream_monitor.stations.answer import Door, certificates
+from stream_monitor.stations.bulletin import Bulletin
 from stream_monitor.stations.followers import Followers
+from stream_monitor.stations.lookups import Lookups
+from stream_monitor.stations.pace import Pace
+from stream_monitor.stations.roll import Counts, Roll
 from stream_monitor.stations.settings import StationSettings
 from stream_monitor.stations.station import Station, Surroundings
 from stream_monitor.stations.waits import Waits
@@ -32,7 +36,7 @@ from stream_monitor.stopping import Stop
 
 log = structlog.get_logger(__name__)
 
-_LOOKUP_THREADS: Final = 8
+_LOOKUP_THREADS: Final = 32
 """Threads that ask for addresses of names; not those that decode, since a name server may keep them long."""
 
 
@@ -66,8 +70,10 @@ class Stations:
         self._arrivals = arrivals
         self._encode = encode
         self._stop = stop
+        self._roll = Roll(len(sources))
         self._lock = threading.Lock()
-        self._failures: list[Failure] = []
+        self._failures: dict[Source | None, Failure] = {}
+        """The first of each source."""
         self._thread = threading.Thread(target=self._run, name="stations", daemon=True)
         self._ended = threading.Event()
         if not sources:
@@ -82,7 +88,11 @@ class Stations:
     def failures(self) -> list[Failure]:
         """What went wrong in reading itself; an address's own error comes with its last segment."""
         with self._lock:
-            return list(self._failures)
+            return list(self._failures.values())
+
+    def counts(self) -> Counts:
+        """How the addresses stand."""
+        return self._roll.counts()
 
     def start(self) -> None:
         """Starts the thread."""
@@ -113,16 +123,23 @@ class Stations:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(waits.cut)
 
-        loop.set_default_executor(ThreadPoolExecutor(_LOOKUP_THREADS, "lookup"))
+        loop.set_default_executor(Lookups(_LOOKUP_THREADS))
         followers = Followers(self._settings.reader_threads, self._policy, stop=self._stop, hand_over=self._hand_over)
         with ThreadPoolExecutor(self._settings.decode_threads, "station") as pool, self._stop.calling(cut):
             around = Surroundings(
                 policy=self._policy,
                 waits=waits,
                 tls=certificates(verify=self._settings.verify_tls),
-                connecting=asyncio.Semaphore(self._settings.connecting),
+                door=Door(
+                    pace=Pace(self._settings.connections_per_s),
+                    connecting=asyncio.Semaphore(self._settings.connecting),
+                ),
+                roll=self._roll,
+                most_behind_s=self._settings.most_behind_s,
+                ask_again_s=self._settings.ask_again_s,
                 pool=pool,
                 followers=followers,
+                check_open=self._arrivals.check_open,
                 hand_over=self._hand_over,
             )
             tasks = {
@@ -131,7 +148,12 @@ class Stations:
             }
             for task in tasks:
                 task.add_done_callback(lambda task: self._check(task, tasks[task]))
+            bulletin = Bulletin(self._roll)
+            telling = asyncio.create_task(bulletin.run(waits))
             await asyncio.wait(tasks)
+            telling.cancel()
+            await asyncio.wait([telling])
+            bulletin.look()
         followers.close()
         self._ended.set()
 
@@ -145,8 +167,9 @@ class Stations:
         try:
             self._arrivals.offer(encoded)
         except BackpressureError as error:
-            with self._lock:
-                self._failures.append(Failure(source=arrival.source, error=error))
+            log.error("a segment is lost: nobody took it", stream=arrival.source.stream_id, reason=str(error))
+            self._roll.dropped()
+            self._add(Failure(source=arrival.source, error=error))
 
     def _check(self, task: asyncio.Task[None], source: Source) -> None:
         """A station that broke off because of a fault of ours is told as a failure; the others go on."""
@@ -157,5 +180,8 @@ class Stations:
 
     def _fail(self, source: Source | None) -> None:
         fault = MonitorError("reading broke off because of a fault in the monitor; see the log")
+        self._add(Failure(source=source, error=fault))
+
+    def _add(self, failure: Failure) -> None:
         with self._lock:
-            self._failures.append(Failure(source=source, error=fault))
+            self._failures.setdefault(failure.source, failure)

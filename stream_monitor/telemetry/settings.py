@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TelemetrySettings(BaseModel):
-    """Metrics and health of `run`, `relay` and `store` over HTTP."""
+    """Metrics and health of `run`, `relay`, `store` and `produce` over HTTP."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

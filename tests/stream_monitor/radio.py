@@ -20,8 +20,7 @@ import av
 
 PIECE_S: Final = 0.25
 """Audio that is sent at a time."""
-KINDS: Final = {".mp3": ("audio/mpeg", 1_152), ".aac": ("audio/aac", 1_024)}
-"""Content type and samples of a frame."""
+CONTENT_TYPES: Final = {".mp3": "audio/mpeg", ".aac": "audio/aac"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +34,11 @@ class Programme:
 
 def programme(path: Path) -> Programme:
     """The frames of a file."""
-    content_type, samples = KINDS[path.suffix]
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         frames = tuple(bytes(packet) for packet in container.demux(stream) if packet.size)
-        return Programme(content_type=content_type, frames=frames, frame_s=samples / stream.rate)
+        frame_s = stream.codec_context.frame_size / stream.rate
+        return Programme(content_type=CONTENT_TYPES[path.suffix], frames=frames, frame_s=frame_s)
 
 
 class Radio:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,45 @@ def test_sigterm_sends_what_was_read(config_file: Path, kafka: Kafka, tmp_path: 
         assert [record.start_sample for record in own] == [0, *(record.end_sample for record in own[:-1])]
         # The decoder still waits for the frame after the last one.
         assert SECONDS - 0.2 < own[-1].end_sample / 22_050 < SECONDS + 0.2
+
+
+def test_a_broker_that_is_silent_does_not_hold_up_the_end(config_file: Path, kafka: Kafka, tmp_path: Path) -> None:
+    """Records that nobody acknowledges are given up after drain_s and told, not waited for as long as they may take."""
+    mp3 = write_audio(tmp_path / "a.mp3", melody(1, SECONDS, rate=44_100), 44_100, bit_rate=128_000).read_bytes()
+    assert main(["topics", "create", "--config", str(config_file)]) == 0
+    topic = yaml.safe_load(config_file.read_text(encoding="utf-8"))["topics"]["broadcast"]
+    log, silent = tmp_path / "log", threading.Event()
+    broker = kafka.nodes[0].server.pid
+    assert broker is not None
+
+    def answer(visit: Visit) -> None:
+        visit.start("audio/mpeg")
+        visit.wfile.write(mp3)
+        silent.wait(120)
+        visit.wfile.write(mp3)
+        visit.server.over.wait(120)
+
+    with serving() as site:
+        site.answers["/live"] = answer
+        command = [sys.executable, "-m", "stream_monitor", "produce", f"fm={site.url('/live')}"]
+        with log.open("wb") as written:
+            process = subprocess.Popen(
+                [*command, "--config", str(config_file)],
+                stderr=written,
+                env={**os.environ, "STREAM_MONITOR__PRODUCE__DRAIN_S": "2"},
+            )
+        try:
+            wait(lambda: ends(kafka, topic) >= 2, process, log)
+            os.kill(broker, signal.SIGSTOP)
+            silent.set()
+            wait(lambda: not site.unread(), process, log)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 130, log.read_text()
+        finally:
+            os.kill(broker, signal.SIGCONT)
+            process.kill()
+            process.wait()
+    assert "the brokers had not acknowledged" in log.read_text()
 
 
 def wait(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from stream_monitor.telemetry.probes import READY
+from stream_monitor.telemetry.produce_metrics import ProduceMetrics
 from stream_monitor.telemetry.relay_metrics import RelayMetrics
 from stream_monitor.telemetry.store_metrics import StoreMetrics
 from stream_monitor.telemetry.worker_metrics import WorkerMetrics
@@ -16,7 +17,8 @@ from stream_monitor.telemetry.worker_metrics import WorkerMetrics
 HEAD = """\
 # Metrics
 
-`run`, `relay` and `store` answer GET `/metrics`, `/healthz` and `/readyz` on `telemetry.host` and `telemetry.port`.
+`run`, `relay`, `store` and `produce` answer GET `/metrics`, `/healthz` and `/readyz` on `telemetry.host` and
+`telemetry.port`.
 The names below are a contract; docker/prometheus/alerts.yaml and docker/grafana/dashboards use them. Counters end in
 `_total`; a histogram gives `_bucket`, `_sum` and `_count`. Those of every Python process come beside them
 (`process_cpu_seconds_total`, `process_resident_memory_bytes`, …).
@@ -31,6 +33,7 @@ PARTS: Sequence[tuple[str, Sequence[type]]] = (
     ("`run`", (WorkerMetrics,)),
     ("`relay`", (RelayMetrics,)),
     ("`store`", (StoreMetrics,)),
+    ("`produce`", (ProduceMetrics,)),
 )
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 
