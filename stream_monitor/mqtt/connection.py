@@ -247,6 +247,8 @@ def _advice(error: aiomqtt.MqttError, answer_s: float) -> str:
     code = getattr(getattr(error, "rc", None), "value", None)
     if code in NOT_LET_IN:
         return f"the broker lets us not in ({error}): it knows no such mqtt.username, or mqtt.password_file is wrong"
+    if _distrusted(error) and "expired" in str(error):
+        return f"the broker's certificate is out of date ({error}): it needs another, or our clock is wrong"
     if _distrusted(error):
         return f"the broker's certificate is not trusted ({error}): see mqtt.ca_file, and mqtt.host for its name"
     if not isinstance(error, aiomqtt.MqttCodeError) and "timed out" in str(error):

@@ -38,14 +38,20 @@ class Authority:
         made = ["-keyout", str(self._key), "-out", str(self.certificate), "-days", DAYS, "-subj", f"/CN={name}"]
         _openssl("req", "-x509", *NEW_KEY, *made, "-addext", "keyUsage=critical,keyCertSign")
 
-    def issue(self, name: str) -> Identity:
-        """A certificate for a server at this machine's loopback, or for a client that is called `name`."""
+    def issue(self, name: str, *, names: str = f"IP:{HOST},DNS:localhost", days: str = DAYS) -> Identity:
+        """A certificate for a server at this machine's loopback, or for a client that is called `name`.
+
+        Args:
+            name: Of files, and its common name.
+            names: For which addresses and host names it is good.
+            days: How long; -1 is over already.
+        """
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         request = self._folder / f"{name}.csr"
         asked = ["-keyout", str(key), "-out", str(request), "-subj", f"/CN={name}"]
-        _openssl("req", *NEW_KEY, *asked, "-addext", f"subjectAltName=IP:{HOST},DNS:localhost")
+        _openssl("req", *NEW_KEY, *asked, "-addext", f"subjectAltName={names}")
         signer = ["-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial"]
-        given = ["-in", str(request), "-out", str(certificate), "-days", DAYS, "-copy_extensions", "copy"]
+        given = ["-in", str(request), "-out", str(certificate), "-days", days, "-copy_extensions", "copy"]
         _openssl("x509", "-req", *signer, *given)
         return Identity(certificate=certificate, key=key)
 

@@ -20,6 +20,8 @@ from stream_monitor.kafka.settings import KafkaSettings
 
 OTHER_NAME: Final = (62, 64)
 """OpenSSL's codes of a certificate for another host name or address."""
+OUT_OF_TIME: Final = (9, 10)
+"""Of a certificate that is not valid yet, or no longer."""
 CUT_OFF: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """As a broker that goes down does it, too."""
 
@@ -31,6 +33,7 @@ NAME_IT: Final = (
     "kafka.bootstrap_servers (and the brokers' advertised.listeners) have to name it as its certificate does"
 )
 TRUST_IT: Final = "kafka.ca_file has to hold the certificate of the authority that signed it"
+RENEW_IT: Final = "the brokers have to get a new one, or this machine's clock is wrong; nothing here goes round it"
 SHOW_IT: Final = (
     "kafka.security has to be the listener's; kafka.certificate_file and kafka.key_file have to be what it asks for"
 )
@@ -85,13 +88,21 @@ def _reason(settings: KafkaSettings, error: BaseException) -> str | None:
         if isinstance(each, SaslAuthenticationFailedError | UnsupportedSaslMechanismError):
             return f"does not let in {_user(settings)} ({_said(each)}): {CORRECT}"
         if isinstance(each, ssl.SSLCertVerificationError):
-            advice = NAME_IT if each.verify_code in OTHER_NAME else TRUST_IT
+            advice = {
+                **dict.fromkeys(OTHER_NAME, NAME_IT),
+                **dict.fromkeys(OUT_OF_TIME, RENEW_IT),
+            }.get(each.verify_code, TRUST_IT)
             return f"is not trusted ({each.verify_message}): {advice}"
         if isinstance(each, ssl.SSLError) and not isinstance(each, CUT_OFF):
             return f"does not agree on TLS ({each.reason or each}): {SHOW_IT}"
         if settings.uses_sasl and isinstance(each, ValueError):  # a wrong answer to SCRAM
             return f"does not know the password of {_user(settings)} ({_said(each)}): {CORRECT}"
     return None
+
+
+def locked_out(settings: KafkaSettings, error: SaslAuthenticationFailedError) -> str:
+    """For somebody who was let in before: the password was changed meanwhile, or the user is gone."""
+    return f"{settings.bootstrap_servers} does not let in {_user(settings)} any more ({_said(error)}): {CORRECT}"
 
 
 def _cut_off(settings: KafkaSettings) -> str:

@@ -10,10 +10,12 @@ from kafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     KafkaError,
+    SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailedError,
 )
 
+from stream_monitor.kafka.client.entrance import locked_out
 from stream_monitor.kafka.errors import AccessError, BrokerError
 from stream_monitor.kafka.settings import KafkaSettings
 
@@ -44,6 +46,10 @@ class Refusals:
         for each in _within(error):
             if isinstance(each, AuthorizationError):
                 return self.missing(each)
+            if isinstance(each, SaslAuthenticationFailedError):
+                return AccessError(locked_out(self.settings, each))
+        if SaslAuthenticationFailedError.__name__ in str(error):
+            return AccessError(locked_out(self.settings, SaslAuthenticationFailedError()))
         for kind in (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
             if kind.__name__ in str(error):  # the client puts some into words only
                 return self.missing(kind())

@@ -10,11 +10,15 @@ import yaml
 from kafka import KafkaAdminClient
 from kafka.admin import (
     ACL,
+    ACLFilter,
     ACLOperation,
     ACLPermissionType,
     ACLResourcePatternType,
     ResourcePattern,
+    ResourcePatternFilter,
     ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
 )
 
 from tests.stack.certificates import Authority
@@ -69,6 +73,30 @@ class Guarded:
     def as_administrator(self) -> dict[str, Any]:
         """Keys of `kafka` of somebody who may do everything."""
         return {"bootstrap_servers": self.kafka.bootstrap}
+
+    def forbid(self, name: str, *rules: Rule) -> None:
+        """Takes from the access list what `allow` put there."""
+        client = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
+        filters = [
+            ACLFilter(
+                f"User:{name}",
+                "*",
+                operation,
+                ACLPermissionType.ALLOW,
+                ResourcePatternFilter(kind, begin, ACLResourcePatternType.PREFIXED),
+            )
+            for kind, begin, operations in rules
+            for operation in operations
+        ]
+        assert all(len(removed) == 1 for _, removed, _ in client.delete_acls(filters))
+        client.close()
+
+    def set_password(self, name: str, password: str) -> None:
+        """On the brokers; connections that stand go on."""
+        client = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
+        new = UserScramCredentialUpsertion(name, ScramMechanism.SCRAM_SHA_512, password)
+        assert client.alter_user_scram_credentials([new]) == {name: None}
+        client.close()
 
     def allow(self, name: str, *rules: Rule) -> None:
         """Adds to the access list; a name counts for all that begin with it."""

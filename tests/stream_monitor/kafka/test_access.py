@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ from stream_monitor.kafka.client import Admin, Consumer, LogReader, Partition, T
 from stream_monitor.kafka.errors import AccessError
 from stream_monitor.kafka.settings import KafkaSettings
 from tests.fakes.band import song
-from tests.stack.certificates import Authority
+from tests.stack.certificates import Authority, Identity
 from tests.stack.server import ServerError
 from tests.stream_monitor.kafka.guarded import PASSWORDS, Guarded, configuration, needs_of_a_worker
 from tests.stream_monitor.sound import write_audio
@@ -160,6 +164,50 @@ def test_who_is_not_let_in_is_told_why(guarded: Guarded, tmp_path: Path, what: s
     """Exit code 2, at once, one line that names the keys; no password in it."""
     config = configuration(tmp_path / "wrong.yaml", "nobody", wrong(guarded, what, tmp_path))
     code, said = told("topics", "check", "--config", str(config))
+    assert code == 2, said
+    for each in words:
+        assert each in said
+
+
+@contextmanager
+def showing(own: Identity) -> Iterator[str]:
+    """A listener that shows this certificate and says no more; its address."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(own.certificate, own.key)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with suppress(OSError), context.wrap_socket(connection, server_side=True):
+                    pass
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        host, port = listener.getsockname()
+        yield f"{host}:{port}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(60)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"names": "DNS:kafka.example.org"}, ["IP address mismatch", "advertised.listeners"]),
+        ({"days": "-1"}, ["certificate has expired", "the brokers have to get a new one", "clock"]),
+    ],
+)
+def test_a_certificate_for_another_name_or_time_is_refused(
+    guarded: Guarded, tmp_path: Path, changes: dict[str, Any], words: list[str]
+) -> None:
+    """Exit code 2: what is wrong with it and where that is mended."""
+    with showing(guarded.authority.issue("other", **changes)) as address:
+        keys = guarded.by_password("worker", bootstrap_servers=address, connect_s=3.0)
+        code, said = told("topics", "check", "--config", str(configuration(tmp_path / "other.yaml", "nobody", keys)))
     assert code == 2, said
     for each in words:
         assert each in said
