@@ -24,7 +24,7 @@ from tests.stack.mosquitto import Mosquitto
 from tests.stack.postgres import Postgres
 from tests.stack.server import HOST
 
-OPEN, CLOSED = "topic readwrite music/#\n", "topic read music/#\ntopic readwrite music/broadcast/#\n"
+CLOSED = "topic read music/#\ntopic readwrite music/broadcast/#\n"
 
 
 def alerts_and_store(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
@@ -49,7 +49,8 @@ def alerts_and_store(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
         mosquitto.server.stop(signal.SIGKILL)
         postgres.server.stop(signal.SIGKILL)
         time.sleep(scale.down_s)
-        access.write_text(OPEN)
+        # Without its access list: with one, 2.0 drops what comes for a session whose client has not come back yet.
+        mosquitto = Mosquitto(mosquitto.folder, port=mosquitto.port)
         mosquitto.start()
         postgres.start()
         for name in ("relay", "store"):

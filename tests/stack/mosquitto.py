@@ -21,6 +21,7 @@ class Mosquitto:
             raise ServerError("mosquitto is missing: apt-get install mosquitto")
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
         self.port = port or free_ports(1)[0]
         settings = folder / "mosquitto.conf"
         access = "" if "allow_anonymous" in extra else "allow_anonymous true\n"
