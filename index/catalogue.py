@@ -22,7 +22,7 @@ from index.inventory import CatalogueInfo, VerifyReport, inventory, verify, vers
 from index.live import LiveIndex
 from index.live_config import LiveConfig
 from index.mirror import IndexKind, IndexMirror
-from index.protocol import Index
+from index.protocol import Float32Array, Index
 from index.store import CatalogueStore
 from index.store_view import Checkpoint, StoreView
 from index.track import Added, AlreadyEnrolled, NewTrack, Refused, Track
@@ -163,6 +163,10 @@ class Catalogue:
     def tracks(self) -> list[Track]:
         """All tracks, by key."""
         return [stored.track for stored in self._store.view.roster]
+
+    def embeddings(self, key: int) -> Float32Array:
+        """A track's embeddings, a read-only view of the file, float32 [N, D]."""
+        return self.view.embeddings(self.view.roster.stored(key))
 
     def sketch(self, key: int) -> NDArray[np.uint8]:
         """A track's quantised frames, a read-only view of the file, uint8 [n, 84]."""

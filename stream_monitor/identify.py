@@ -4,15 +4,14 @@ First stage: every track that is among the K nearest neighbours of any chunk is 
 most, every track of a catalogue of some thousands. Second stage: MaxMean of all chunks of the file against each (Du et
 al., ICASSP 2023). Then the best are ranked again with the strength of their alignment (`version_rank`), and placed by
 their frames and spectral peaks; a track whose own recording the file holds comes before all others. It knows nothing
-of files, of streaming, or of how results are shown. What does not fit into memory at once (a 12-hour file against many
-tracks) goes in slices.
+of files, of streaming, or of how results are shown.
 
 M chunks of the file, N embeddings of a track, D dimensions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,19 +21,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from encoder.grid import CHUNK_SAMPLES, SAMPLE_RATE
 from encoder.tonal import Features, features
-from encoder.tonal_print import features_of
 from index.catalogue import Catalogue
-from index.maxmean import max_mean_of
+from stream_monitor.compared_tracks import ComparedTracks
 from stream_monitor.confidence import Calibration, PlayFeatures
 from stream_monitor.enrol import HeardFile
 from stream_monitor.evidence import MatchType
 from stream_monitor.file_evidence import FileEvidence, file_evidence
 from stream_monitor.file_placing import Placement, holds_recording, place
 from stream_monitor.verifier import TrackPrints
-from stream_monitor.version_rank import THIN_ROWS, best_versions, worth_aligning
+from stream_monitor.version_rank import best_versions, worth_aligning
 
-SLICE_VALUES = 4_000_000
-"""Similarities that are held at a time: 16 MB."""
 ALIGNED_SAMPLES = 300 * SAMPLE_RATE
 """Longest file whose best tracks are aligned before they are ranked; MaxMean alone ranks longer ones well."""
 SLICE_CHUNKS = 256
@@ -49,6 +45,9 @@ class IdentifyConfig(BaseModel):
     neighbours: int = Field(default=50, ge=1, le=1000, description="K: neighbours of each chunk that name candidates.")
     scanned_tracks: int = Field(default=2000, ge=1, description="So many are scanned, at 0.3 ms for a file of 20 s.")
     checked_tracks: int = Field(default=200, ge=1, description="So many of the best are checked for the recording.")
+    related_tracks: int = Field(
+        default=50, ge=0, description="So many tracks are compared with each of the best two, for other versions."
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +88,7 @@ class Identifier:
         self._calibration = Calibration.of_encoder(calibration)
         self._config = config or IdentifyConfig()
         self._prints = TrackPrints(catalogue.tonal, catalogue.peaks, limit=256)
+        self._tracks = ComparedTracks(catalogue=catalogue, prints=self._prints)
 
     @property
     def calibrated(self) -> bool:
@@ -98,7 +98,7 @@ class Identifier:
     def identify(self, heard: HeardFile, *, top: int) -> list[Result]:
         """The `top` best tracks for a file, best first; those below any threshold are kept."""
         notes = features(heard.sketch_nF) if heard.duration_samples <= ALIGNED_SAMPLES else None
-        scores = self._scores(heard.embedding_ND, self._candidates(heard.embedding_ND, notes))
+        scores = self._tracks.max_mean(heard.embedding_ND, self._candidates(heard.embedding_ND, notes))
         ranked = self._ranked(notes, scores)
         recordings = {key for key in ranked[: self._config.checked_tracks] if self._holds_recording(heard, key)}
         best = sorted(ranked, key=lambda key: key not in recordings)[:top]
@@ -124,10 +124,10 @@ class Identifier:
         return best_versions(
             scores,
             notes,
-            lambda key: features_of(self._catalogue.tonal(key)[::THIN_ROWS]),
-            lambda key: self._prints.of(key).features,
+            self._tracks,
             scanned=self._config.scanned_tracks,
             checked=self._config.checked_tracks,
+            related=self._config.related_tracks,
         )
 
     def _named(self, query_MD: npt.NDArray[np.float32], neighbours: int) -> list[int]:
@@ -137,28 +137,6 @@ class Identifier:
             found = self._catalogue.index.neighbours(query_MD[start : start + SLICE_CHUNKS], neighbours)
             named.update(np.unique(found.track_BK).tolist())
         return sorted(named)
-
-    def _scores(self, query_MD: npt.NDArray[np.float32], tracks: Sequence[int]) -> dict[int, float]:
-        """MaxMean of the whole file against each of these."""
-        scores: dict[int, float] = {}
-        for keys in self._slices(tracks, len(query_MD)):
-            for key, similarity_MN in zip(keys, self._catalogue.index.similarities(query_MD, keys), strict=True):
-                scores[key] = max_mean_of(similarity_MN)
-        return scores
-
-    def _slices(self, keys: Sequence[int], chunks: int) -> Iterator[list[int]]:
-        """The keys in portions whose similarities fit into `SLICE_VALUES`; at least one each."""
-        portion: list[int] = []
-        values = 0
-        for key in keys:
-            size = chunks * self._catalogue.track(key).embeddings
-            if portion and values + size > SLICE_VALUES:
-                yield portion
-                portion, values = [], 0
-            portion.append(key)
-            values += size
-        if portion:
-            yield portion
 
     def _holds_recording(self, heard: HeardFile, key: int) -> bool:
         track = self._catalogue.track(key)

@@ -60,6 +60,13 @@ LENGTHS_S = (6.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0)
     help="So many of the best are aligned; fewer for longer queries.",
 )
 @click.option(
+    "--related",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    help="With so many others `aligned` compares each of the best two, which then speak for those like them; 0: none.",
+)
+@click.option(
     "--slow-cuts",
     type=click.IntRange(1),
     default=1,
@@ -85,6 +92,7 @@ def evaluate(
     searches: tuple[str, ...],
     scanned: int,
     checked: int,
+    related: int,
     slow_cuts: int,
     sizes: tuple[int, ...],
     works: int | None,
@@ -126,6 +134,7 @@ def evaluate(
             neighbours=neighbours,
             scanned=scanned,
             checked=checked,
+            related=related,
             slow_cuts=slow_cuts,
             seed=seed,
             progress=lambda done: bar.to(done, len(lengths) + 1),
@@ -142,6 +151,7 @@ def evaluate(
         "neighbours": neighbours,
         "scanned": scanned,
         "checked": checked,
+        "related": related,
         "slow_cuts": slow_cuts,
         "seed": seed,
         "scores": scores,

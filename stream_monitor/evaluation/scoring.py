@@ -32,6 +32,7 @@ def score_lengths(
     neighbours: int,
     scanned: int,
     checked: int,
+    related: int,
     slow_cuts: int,
     seed: int,
     progress: Callable[[int], None] = lambda _: None,
@@ -45,6 +46,7 @@ def score_lengths(
         neighbours: K of the first stage.
         scanned: How many are scanned by `aligned`; 0 for those that the first stage names.
         checked: How many of the best are aligned.
+        related: With how many others each of the best two is compared; 0: none.
         slow_cuts: Cuts of a length per recording that slow searches get.
         seed: Of the bootstrap.
         progress: Called with the number of lengths done.
@@ -58,7 +60,8 @@ def score_lengths(
     result: dict[str, Any] = {}
     quick = [search for search in searches if search not in SLOW]
     slow = [search for search in searches if search in SLOW]
-    searcher = Searcher([each.whole for each in heard], neighbours=neighbours, scanned=scanned, checked=checked)
+    recordings = [each.whole for each in heard]
+    searcher = Searcher(recordings, neighbours=neighbours, scanned=scanned, checked=checked, related=related)
     with closing(searcher):
         for done, length_s in enumerate((*lengths_s, None), 1):
             every = _queries(heard, length_s, has_answer_R, None)

@@ -2,7 +2,7 @@
 
 exact      MaxMean of every pair (Du et al., eq. 1 and 2)
 two_stage  MaxMean of those that the K nearest neighbours of any chunk name, 0 for all others
-aligned    by `version_rank`, as `identify` does: a wide first stage scanned, the best of it aligned
+aligned    by `version_rank`, as `identify` does: a wide first stage scanned, the best of it aligned and expanded
 whole      cosine of one embedding for each whole piece, as ByteCover2's
 chroma     no network: local alignment of chroma at the best transposition
 qmax       no network: Qmax (Serra et al., 2009)
@@ -13,7 +13,7 @@ Legend: Q queries, R recordings, N chunks, D embedding.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -41,7 +41,14 @@ class Searcher:
     """The recordings, ready to be searched; close it when done."""
 
     def __init__(
-        self, recordings: Sequence[Piece], *, neighbours: int, scanned: int, checked: int, threads: int = 0
+        self,
+        recordings: Sequence[Piece],
+        *,
+        neighbours: int,
+        scanned: int,
+        checked: int,
+        related: int,
+        threads: int = 0,
     ) -> None:
         """Indexes them.
 
@@ -50,12 +57,14 @@ class Searcher:
             neighbours: K of the first stage.
             scanned: How many `aligned` scans; 0 for those only that the first stage names.
             checked: How many of the best it aligns.
+            related: With how many others it compares each of the best two; 0: none.
             threads: For slow searches; 0: all cores.
         """
         self._recordings = recordings
         self._neighbours = neighbours
         self._scanned = scanned
         self._checked = checked
+        self._related = related
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1)
         self._index = LiveIndex(EmbeddingRows(recordings[0].embedding_ND.shape[1]))
         for key, piece in enumerate(recordings):
@@ -112,8 +121,7 @@ class Searcher:
         staged_QR: Float32Array,
         own_Q: npt.NDArray[np.int64],
     ) -> Float32Array:
-        tracks = self._of("tonal", self._recordings)
-        thin = [thinned(track) for track in tracks]
+        tracks = _Recordings(self._recordings, self._of("tonal", self._recordings))
         heard = self._of("tonal", queries)
         # What is not looked at stays behind all that is, in its old order.
         table_QR = staged_QR - np.float32(1e6)
@@ -123,10 +131,10 @@ class Searcher:
             order = best_versions(
                 {int(r): float(exact_QR[q, r]) for r in found if r != own_Q[q]},
                 heard[q],
-                thin.__getitem__,
-                tracks.__getitem__,
+                tracks,
                 scanned=self._scanned,
                 checked=self._checked,
+                related=self._related,
             )
             table_QR[q, order] = -np.arange(len(order))
 
@@ -176,6 +184,27 @@ class Searcher:
         if pieces is self._recordings:
             self._features[kind] = made
         return made
+
+
+class _Recordings:
+    """What `version_rank.Tracks` asks for; a recording is compared with the others when it is first asked about."""
+
+    def __init__(self, recordings: Sequence[Piece], features: Sequence[Features]) -> None:
+        self._embeddings = [piece.embedding_ND for piece in recordings]
+        self._whole = features
+        self._thin = [thinned(each) for each in features]
+        self._alike: dict[int, Float32Array] = {}
+
+    def whole(self, key: int) -> Features:
+        return self._whole[key]
+
+    def thin(self, key: int) -> Features:
+        return self._thin[key]
+
+    def alike(self, key: int, others: Sequence[int]) -> Mapping[int, float]:
+        if key not in self._alike:
+            self._alike[key] = similarity_table([self._embeddings[key]], self._embeddings)[0]
+        return {other: float(self._alike[key][other]) for other in others}
 
 
 def _features(kind: str, piece: Piece) -> Features:

@@ -15,7 +15,7 @@ from stream_monitor.cli import main
 from stream_monitor.confidence import CALIBRATION_KEY, Calibration
 from stream_monitor.enrol import HeardFile, Listener
 from stream_monitor.enrolment import enrol
-from stream_monitor.identify import Identifier
+from stream_monitor.identify import Identifier, IdentifyConfig
 from stream_monitor.metadata import plan_enrolment
 from stream_monitor.version_rank import version_score
 from tests.fakes.encoder import FakeEncoder
@@ -56,10 +56,10 @@ def hear(path: Path) -> HeardFile:
     return heard
 
 
-def identifier(catalogue: Catalogue) -> Identifier:
+def identifier(catalogue: Catalogue, config: IdentifyConfig | None = None) -> Identifier:
     """For the fake encoder."""
     encoder = FakeEncoder()
-    return Identifier(catalogue, cohort_CD=encoder.cohort_CD, calibration=encoder.calibration)
+    return Identifier(catalogue, cohort_CD=encoder.cohort_CD, calibration=encoder.calibration, config=config)
 
 
 def test_an_mp3_excerpt_of_a_recording_comes_first_in_its_place(catalogue: Catalogue, tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_an_mp3_excerpt_of_a_recording_comes_first_in_its_place(catalogue: Catal
 
 def test_the_score_is_max_mean_of_the_whole_file(catalogue: Catalogue, tmp_path: Path) -> None:
     """Scores are those of the slow and obvious way, below any threshold too; ranks after the recording fall by
-    score and alignment together."""
+    score and alignment together, where no track speaks for others."""
     heard = hear(excerpt(tmp_path / "a.mp3", 103, 2.0, 38.0))
-    results = identifier(catalogue).identify(heard, top=TRACKS)
+    results = identifier(catalogue, IdentifyConfig(related_tracks=0)).identify(heard, top=TRACKS)
     assert len(results) == TRACKS
     for result in results:
         (similarity_MN,) = catalogue.index.similarities(heard.embedding_ND, [result.track_key])
@@ -110,7 +110,7 @@ def test_slices_do_not_change_the_answer(catalogue: Catalogue, tmp_path: Path, m
     """A file that must be compared piece by piece gets the same ranks and scores."""
     heard = hear(excerpt(tmp_path / "a.mp3", 107, 0.0, 40.0))
     whole = identifier(catalogue).identify(heard, top=5)
-    monkeypatch.setattr("stream_monitor.identify.SLICE_VALUES", 1)
+    monkeypatch.setattr("stream_monitor.compared_tracks.SLICE_VALUES", 1)
     monkeypatch.setattr("stream_monitor.identify.SLICE_CHUNKS", 1)
     monkeypatch.setattr("stream_monitor.file_evidence.SLICE_CHUNKS", 1)
     assert identifier(catalogue).identify(heard, top=5) == whole

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 
@@ -26,6 +29,23 @@ def excerpt(whole: Features, transposition: int) -> Features:
     return Features(first=0, tonal_NCP=np.roll(whole.tonal_NCP[WHOLE_ROWS : 2 * WHOLE_ROWS], transposition, axis=2))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tracks:
+    """As `version_rank.Tracks`; `like` says who is like whom by MaxMean, all others are at 0."""
+
+    features: list[Features]
+    like: dict[int, dict[int, float]] = field(default_factory=dict)
+
+    def whole(self, key: int) -> Features:
+        return self.features[key]
+
+    def thin(self, key: int) -> Features:
+        return thinned(self.features[key])
+
+    def alike(self, key: int, others: Sequence[int]) -> Mapping[int, float]:
+        return {other: self.like.get(key, {}).get(other, 0.0) for other in others}
+
+
 @pytest.fixture(scope="module")
 def tracks() -> list[Features]:
     """A catalogue."""
@@ -36,8 +56,7 @@ def ranked(tracks: list[Features], *, scanned: int, checked: int) -> list[int]:
     """Of an excerpt of `RIGHT`, which MaxMean puts almost last."""
     similarity = {key: 1.0 - key / 100 for key in range(TRACKS)}
     heard = excerpt(tracks[RIGHT], 5)
-    thin = [thinned(each) for each in tracks]
-    return best_versions(similarity, heard, thin.__getitem__, tracks.__getitem__, scanned=scanned, checked=checked)
+    return best_versions(similarity, heard, Tracks(features=tracks), scanned=scanned, checked=checked, related=0)
 
 
 def test_a_scan_finds_the_version_that_maxmean_leaves_behind(tracks: list[Features]) -> None:
@@ -64,6 +83,26 @@ def test_a_piece_without_features_is_ranked_by_maxmean(tracks: list[Features]) -
     """Nothing to align."""
     nothing = Features(first=0, tonal_NCP=np.zeros((0, 8, 12), np.float32))
     found = best_versions(
-        {0: 0.2, 1: 0.9}, nothing, tracks.__getitem__, tracks.__getitem__, scanned=TRACKS, checked=TRACKS
+        {0: 0.2, 1: 0.9}, nothing, Tracks(features=tracks), scanned=TRACKS, checked=TRACKS, related=TRACKS
     )
     assert found == [1, 0]
+
+
+def test_the_best_track_brings_in_its_other_version(tracks: list[Features]) -> None:
+    """Another version of the work, which shares nothing with the cut itself, comes second; the first stays first."""
+    other = 21
+    version = tracks[RIGHT].tonal_NCP.copy()
+    version[WHOLE_ROWS : 2 * WHOLE_ROWS] = track(99).tonal_NCP[:WHOLE_ROWS]  # the passage that is heard is another
+    known = [Features(first=0, tonal_NCP=version) if key == other else each for key, each in enumerate(tracks)]
+    like = {RIGHT: {other: 0.6}}
+    similarity = {key: 1.0 - key / 100 for key in range(TRACKS)}
+    heard = excerpt(tracks[RIGHT], 5)
+
+    def found(related: int) -> list[int]:
+        kept = Tracks(features=known, like=like)
+        return best_versions(similarity, heard, kept, scanned=TRACKS, checked=LEAST, related=related)
+
+    assert found(0)[0] == RIGHT
+    assert found(0).index(other) > 5
+    assert found(5)[:2] == [RIGHT, other]
+    assert sorted(found(5)) == list(range(TRACKS))

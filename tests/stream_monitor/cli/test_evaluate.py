@@ -125,7 +125,15 @@ def test_the_own_recording_is_no_answer_and_the_unnamed_are_at_zero() -> None:
     east, near, north = [1.0, 0.0], [0.8, 0.6], [0.0, 1.0]
     versions = [heard("w", "a", east), heard("w", "b", near), heard("v", "c", north)]
     scores = score_lengths(
-        versions, [20.0], searches=["exact", "two_stage"], neighbours=1, scanned=0, checked=5, slow_cuts=1, seed=1
+        versions,
+        [20.0],
+        searches=["exact", "two_stage"],
+        neighbours=1,
+        scanned=0,
+        checked=5,
+        related=5,
+        slow_cuts=1,
+        seed=1,
     )
     assert list(scores) == ["20", "full"]
     exact, staged = scores["20"]["exact"], scores["20"]["two_stage"]
