@@ -135,7 +135,7 @@ class Lab:
             label: The point of a transaction at which something happens to it ...
             times: ... the nth time that it comes there.
             how: What happens.
-            before: Words in front of its command, e.g. `faketime`.
+            before: Words in front of its command, of a program that ends by becoming it.
         """
         command = [*self.enter, *before, sys.executable, "-m", "tests.stream_monitor.kafka.crashing", str(self.config)]
         command += [str(self.world.catalogue), label, str(times), how.name]
