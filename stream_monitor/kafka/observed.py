@@ -62,7 +62,7 @@ class ObservedConsumer(Consumer):
     def membership(self) -> Membership:
         """Who we are and what is ours now."""
         membership = super().membership()
-        if membership != self._known:
+        if membership.settled and membership != self._known:
             self._known = membership
             self._paused.clear()  # an assignment forgets them
             self._observation.joined(membership)

@@ -119,6 +119,9 @@ class Worker:
             # While something waits, polling only keeps the group and the queues going.
             received = self._consumer.poll(0.0 if len(self._intake) else POLL_S, self._settings.poll_records)
             membership = self._consumer.membership()
+            if not membership.settled:
+                self._membership = None  # whatever is ours then is taken over anew
+                continue
             if membership != self._membership:
                 # What was polled may be anybody's; from the committed offsets it comes again.
                 self._take_over(membership)
@@ -264,7 +267,8 @@ class Worker:
         self._unsaid.outcomes += self._pipeline.flush()
         if self._membership is None or not self._unsaid.anything:
             return
-        if self._consumer.membership() != self._membership:
+        membership = self._consumer.membership()
+        if membership != self._membership or not membership.settled:
             return  # the next turn of the loop takes over from what is committed
         unsaid, self._unsaid = self._unsaid, Unsaid()
         going = {name_of(stream): stream for stream in self._pipeline.streams}

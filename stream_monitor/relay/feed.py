@@ -118,6 +118,9 @@ class Feed:
             (consumer.resume if room > 0 else consumer.pause)(own)
             records = consumer.poll(POLL_S, max(1, room))
             member = consumer.membership()
+            if not member.settled:
+                self._member = None
+                return nothing
             if member != self._member:
                 # What was polled may be of before: dropped, since each partition is sought anew.
                 self._member = None

@@ -115,7 +115,7 @@ class Keeper:
             log.info("offsets come from the database", reason=str(error))
             records, self._membership = [], None
         membership = self._consumer.membership()
-        if membership.generation[1] < 0:  # no member of the group yet, or no longer
+        if not membership.settled:  # no member of the group yet, or no longer, or about to be given other partitions
             self._membership = None
             return
         if membership != self._membership:

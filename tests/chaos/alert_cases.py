@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 from sqlalchemy import create_engine, text
 
-from tests.chaos.case import Proof, Scale, until
+from tests.chaos.case import WORKERS, Proof, Scale, until
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.rig import Rig
 from tests.stack.mosquitto import Mosquitto
@@ -42,7 +42,7 @@ def alerts_and_store(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
     try:
         for name in ("relay", "store"):
             helpers.keep(name)
-        lab.supervise("one")
+        lab.supervise(*WORKERS)
         lab.send(lab.world.first)
         until(lambda: "relay refused" in helpers.log("relay"), what="a refusal")
         until(lambda: _stored(postgres) > 0, what="a stored event")

@@ -6,7 +6,7 @@ import random
 import signal
 import time
 
-from tests.chaos.case import Case, Proof, Scale, until, until_told
+from tests.chaos.case import WORKERS, Case, Proof, Scale, until, until_told
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.proxy import Mode
 from tests.chaos.rig import Rig
@@ -15,21 +15,21 @@ from tests.chaos.rig import Rig
 def broker_killed(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
     """The broker gets SIGKILL, later SIGTERM, while transactions go on; it is started again, as are workers."""
     lab.send_world()
-    lab.supervise("one", "two")
+    lab.supervise(*WORKERS)
     for how in (signal.SIGKILL, signal.SIGTERM):
         until_told(lab)
         rig.cluster.nodes[0].server.stop(how)
         time.sleep(3.0)
         rig.cluster.nodes[0].start()
     lab.wait_for(oracle)
-    logs = lab.log("one").read_text() + lab.log("two").read_text()
+    logs = "".join(lab.log(name).read_text() for name in WORKERS)
     return {"exit_codes": lab.exits, "transactions_that_failed": logs.count("transaction failed")}
 
 
 def node_of_three_killed(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
     """Of three brokers each in turn is killed and comes back: leaders, coordinators and the controller among them."""
     lab.send_world()
-    lab.supervise("one", "two")
+    lab.supervise(*WORKERS)
     for node in rig.cluster.nodes:
         node.server.stop(signal.SIGKILL)
         time.sleep(8.0)
@@ -42,7 +42,7 @@ def node_of_three_killed(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: 
 def broker_disk_full(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
     """The broker's disk is full while workers work, so it ends; with room again it comes back and all goes on."""
     lab.send_world()
-    lab.supervise("one", "two")
+    lab.supervise(*WORKERS)
     until_told(lab)
     disk, server = rig.small_disk, rig.cluster.nodes[0].server
     disk.fill()
@@ -60,8 +60,9 @@ def bad_link(mode: Mode, seconds: float | None = None) -> Case:
 
     def case(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
         lab.send_world()
-        lab.supervise("one")
-        until(lambda: lab.taken_over("one") > 0, what="the worker's partitions")
+        lab.supervise(*WORKERS)
+        for name in WORKERS:
+            until(lambda name=name: lab.taken_over(name) > 0, what="partitions for all three")
         proxy, direct = rig.proxies[0], rig.cluster.nodes[0].port
         if rig.namespace is None or rig.namespace.reaches(direct):
             raise CaseError(f"a worker can go past the proxy, to port {direct}")

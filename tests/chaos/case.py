@@ -30,6 +30,9 @@ class Scale:
 SMALL = Scale(name="small", kills=6, storm_s=20.0, black_hole_s=15.0, down_s=15.0)
 FULL = Scale(name="full", kills=100, storm_s=300.0, black_hole_s=60.0, down_s=180.0)
 
+WORKERS = ("one", "two", "three")
+"""Of one group, for cases in which it does not matter who hears what."""
+
 Proof = dict[str, Any]
 Case = Callable[[Rig, Lab, Events, Scale, random.Random], Proof]
 

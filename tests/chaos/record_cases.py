@@ -8,7 +8,7 @@ import time
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from stream_monitor.cli import main
-from tests.chaos.case import Proof, Scale, until, until_told
+from tests.chaos.case import WORKERS, Proof, Scale, until, until_told
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.rig import Rig
 from tests.fakes.band import song
@@ -47,7 +47,7 @@ def poison(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
     lab.send(lab.world.first[len(kinds) * pieces :])
     time.sleep(6.5)
     lab.send(lab.world.later)
-    lab.supervise("one")
+    lab.supervise(*WORKERS)
     lab.wait_for(oracle)
     letters = lab.dead_letters()
     if len(letters) != len(kinds):
@@ -88,8 +88,9 @@ def catalogue_changes(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: ran
     events may differ: confidences depend on the catalogue's size, and a play may be told a chunk later by it."""
     path = rig.folder / f"{lab.name}-other.wav"
     write_audio(path, song(777, 40.0)[None], 22_050)
-    lab.send_world()
+    lab.supervise("two", "three")
     lab.start("one")
+    lab.send_world()
     until_told(lab)
     if main(["catalog", "add", str(path), "--catalog", str(lab.world.catalogue)]):
         raise CaseError("the track could not be enrolled")

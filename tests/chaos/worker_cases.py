@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from stream_monitor.cli import main
-from tests.chaos.case import Proof, Scale, until, until_told
+from tests.chaos.case import WORKERS, Proof, Scale, until, until_told
 from tests.chaos.disk import SmallDisk
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.rig import Rig
@@ -25,43 +25,49 @@ LABELS = ("after send", "before offsets", "before commit", "after commit")
 
 
 def labelled_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """A worker kills itself at each labelled point of a transaction, one after the other; then one works to the end."""
-    lab.send_world()
-    for label in LABELS:
-        lab.start("one", label=label, times=rng.randint(1, 2))
-        lab.exits.append(lab.workers["one"].wait(180))
-    if lab.exits != [-signal.SIGKILL] * len(LABELS):
-        raise CaseError(f"a labelled point was not reached: exit codes {lab.exits}")
-    aborted = lab.aborted()
-    lab.supervise("one")
-    lab.wait_for(oracle)
+    """Of three workers one kills itself at a labelled point of a transaction; for each point on topics of its own."""
+    aborted = 0
+    for number, label in enumerate(LABELS):
+        here = lab.another(f"label-{number}")
+        here.start("one", label=label, times=rng.randint(1, 2))
+        here.supervise("two", "three")
+        for name in WORKERS:
+            until(partial(_has_partitions, here, name), what="partitions for all three")
+        here.send_world()
+        if (code := here.workers["one"].wait(180)) != -signal.SIGKILL:
+            raise CaseError(f"the point {label!r} was not reached: exit code {code}")
+        here.supervise("one")
+        here.wait_for(oracle)
+        aborted += here.aborted()
+        here.finish()
     return {"killed_at": list(LABELS), "aborted_records": aborted}
 
 
 def random_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """kill -9 at seeded random times, most of them while a worker works; a new round whenever all has been told."""
+    """kill -9 of one of three workers at seeded random times, most of them while it works; a new round on topics of
+    its own whenever all has been told."""
     kills = rounds = aborted = 0
     told: list[int] = []
     while kills < scale.kills:
-        here = lab if not rounds else lab.another(f"round-{rounds}")
+        here = lab.another(f"round-{rounds}")
         rounds += 1
         here.send_world()
+        here.supervise(*WORKERS)
+        lives = dict.fromkeys(WORKERS, 0)
         while kills < scale.kills and len(here.events()) < len(oracle):
-            before = here.taken_over("one")
-            here.start("one")
+            name = rng.choice(WORKERS)
             if rng.random() < 0.1:  # before it has begun
                 time.sleep(rng.uniform(0.5, 4.0))
             else:
-                until(lambda before=before, here=here: here.taken_over("one") > before, what="a worker")
-                time.sleep(rng.uniform(0.0, 3.0))
-            here.kill("one")
+                until(lambda n=name, h=here, b=lives[name]: h.taken_over(n) > b, what="a worker's partitions")
+                time.sleep(rng.uniform(0.0, 2.0))
+            lives[name] = here.taken_over(name)
+            here.signal(name, signal.SIGKILL)
             kills += 1
             told.append(len(here.events()))
-        here.supervise("one")
         here.wait_for(oracle)
         aborted += here.aborted()
-        if here is not lab:
-            here.finish()
+        here.finish()
     amid = sum(0 < each < len(oracle) for each in told)
     return {"kills": kills, "of_them_when_some_was_told": amid, "rounds": rounds, "aborted_records": aborted}
 
@@ -71,8 +77,9 @@ def zombie(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
     lab.reconfigure(service={"transaction_s": 30})  # else its requests are given up before it is fenced
     lab.start("one", label="before offsets", times=2, how=signal.SIGSTOP)
     lab.start("two")
-    for name in ("one", "two"):
-        until(partial(_has_partitions, lab, name), what="partitions for both")
+    lab.start("three")
+    for name in WORKERS:
+        until(partial(_has_partitions, lab, name), what="partitions for all three")
     lab.send_world()
     until(lambda: lab.stopped("one"), what="a transaction of the worker that is put to sleep")
     taken_over = lab.taken_over("two")
@@ -81,7 +88,7 @@ def zombie(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
     code = lab.workers["one"].wait(60)
     if code not in (3, 4):
         raise CaseError(f"the worker that slept ended with {code}, and neither fenced (3) nor by its watchdog (4)")
-    lab.supervise("one", "two")
+    lab.supervise(*WORKERS)
     lab.wait_for(oracle)
     return {"exit_codes": lab.exits, "aborted_records": lab.aborted()}
 
@@ -106,22 +113,21 @@ def asleep(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
 
 def three_workers(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
     """Three workers; one is killed, one is ended, both come back, again and again."""
-    names = ("one", "two", "three")
-    lab.supervise(*names)
+    lab.supervise(*WORKERS)
     time.sleep(12.0)
     lab.send(lab.world.first)
     for turn in range(max(3, scale.kills // 10)):
-        lab.signal(names[turn % 3], signal.SIGKILL if turn % 2 else signal.SIGTERM)
+        lab.signal(WORKERS[turn % 3], signal.SIGKILL if turn % 2 else signal.SIGTERM)
         time.sleep(rng.uniform(2.0, 6.0))
     lab.send(lab.world.later)
     lab.wait_for(oracle)
-    takeovers = {name: lab.taken_over(name) for name in names}
+    takeovers = {name: lab.taken_over(name) for name in WORKERS}
     return {"takeovers": takeovers, "exit_codes": lab.exits, "aborted_records": lab.aborted()}
 
 
 def rebalance_storm(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """A second worker joins and leaves as fast as it can while the first one works."""
-    lab.supervise("one")
+    """A third worker joins and leaves as fast as it can while the two others work."""
+    lab.supervise("one", "three")
     lab.send_world()
     ends = time.monotonic() + scale.storm_s
     joins = 0

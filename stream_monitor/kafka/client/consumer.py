@@ -6,12 +6,16 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, Self
 
 from kafka import KafkaConsumer
+from kafka.coordinator.base import MemberState
 from kafka.errors import KafkaError
 
 from stream_monitor.kafka.client.connection import connection
 from stream_monitor.kafka.client.records import Membership, Partition, Received, place_of, received_of
 from stream_monitor.kafka.client.refusals import Refusals
 from stream_monitor.kafka.settings import KafkaSettings, MiB
+
+JOIN_S = 1.0
+"""A poll waits for so long more for a join that is under way."""
 
 
 class Consumer:
@@ -70,15 +74,34 @@ class Consumer:
         self._client.close(autocommit=False)
 
     def poll(self, wait_s: float, at_most: int = 500) -> list[Received]:
-        """The next records, each partition's in order."""
-        batches = self._ask(lambda: self._client.poll(timeout_ms=round(1e3 * wait_s), max_records=at_most))
-        return [received_of(record) for batch in batches.values() for record in batch]
+        """The next records, each partition's in order; while the group is being joined it waits for longer.
+
+        For a join that ends between two polls is thrown away by the client, and begun anew: a member that works for
+        longer than a join takes would keep the whole group joining for ever.
+        """
+        batches = self._polled(wait_s, at_most)
+        if not self._is_settled(self._ask(self._client.group_metadata)):
+            batches += self._polled(JOIN_S, at_most)
+        return [received_of(record) for batch in batches for record in batch]
+
+    def _polled(self, wait_s: float, at_most: int) -> list[Any]:
+        found = self._ask(lambda: self._client.poll(timeout_ms=round(1e3 * wait_s), max_records=at_most))
+        return list(found.values())
+
+    @staticmethod
+    def _is_settled(group: Any) -> bool:
+        return group.state is MemberState.STABLE
 
     def membership(self) -> Membership:
         """Who we are and what is ours now."""
         group = self._ask(self._client.group_metadata)
         own = frozenset(Partition(topic=each.topic, number=each.partition) for each in self._client.assignment())
-        return Membership(group=group, generation=(group.member_id, group.generation_id), partitions=own)
+        return Membership(
+            group=group,
+            generation=(group.member_id, group.generation_id),
+            partitions=own,
+            settled=self._is_settled(group),
+        )
 
     def committed(self, partition: Partition) -> tuple[int, str] | None:
         """The group's offset of a partition with its metadata; None where there is none."""

@@ -26,6 +26,8 @@ class Membership:
     generation: tuple[str, int]
     """Our number in the group, and the group's."""
     partitions: frozenset[Partition]
+    settled: bool = field(default=True, compare=False)
+    """False while the group is being joined: the number may be the new one, and the partitions still the old ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
