@@ -44,8 +44,8 @@ def labelled_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random
 
 
 def random_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """kill -9 of one of three workers at seeded random times, most of them while it works; a new round on topics of
-    its own whenever all has been told."""
+    """kill -9 of one of three workers, or of all at once, at seeded random times, most of them while they work; a new
+    round on topics of its own whenever all has been told."""
     kills = rounds = aborted = 0
     told: list[int] = []
     while kills < scale.kills:
@@ -61,10 +61,12 @@ def random_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.R
             else:
                 until(lambda n=name, h=here, b=lives[name]: h.taken_over(n) > b, what="a worker's partitions")
                 time.sleep(rng.uniform(0.0, 2.0))
-            lives[name] = here.taken_over(name)
-            here.signal(name, signal.SIGKILL)
-            kills += 1
-            told.append(len(here.events()))
+            victims = WORKERS if rng.random() < 0.6 else (name,)
+            for each in victims:
+                lives[each] = here.taken_over(each)
+                here.signal(each, signal.SIGKILL)
+            kills += len(victims)
+            told += [len(here.events())] * len(victims)
         here.wait_for(oracle)
         aborted += here.aborted()
         here.finish()
