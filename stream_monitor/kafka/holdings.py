@@ -26,8 +26,10 @@ def name_of(stream: StreamKey) -> Name:
 class _Clock:
     """A partition's own time: what its records were appended at."""
 
-    newest_ms: int | None = None
-    """None where nothing that is new was read yet."""
+    now_ms: int = 0
+    """That of the newest record, even where the brokers' clock was set back."""
+    begun: bool = False
+    """Whether anything that is new was read."""
     last_ms: OrderedDict[Name, int | None] = field(default_factory=OrderedDict)
     """Of each stream, the one that was silent for longest first; None where nothing of it was read yet."""
 
@@ -83,23 +85,35 @@ class Holdings:
         last_ms[name] = record.appended_ms
         last_ms.move_to_end(name)
 
+    def passes(self, record: Received) -> None:
+        """A partition's time goes on to that of a record, whatever is in it, and whether or not it was heard before.
+
+        Where the brokers' clock was set back, silence counts from there: else all streams would be idle until the clock
+        is again where it was. So who is idle depends only on the records since that stream's last one, and all of
+        those are read again after a restart.
+        """
+        clock = self._clocks[record.partition]
+        if record.appended_ms < clock.now_ms:
+            for name, heard_ms in clock.last_ms.items():
+                clock.last_ms[name] = None if heard_ms is None else min(heard_ms, record.appended_ms)
+        clock.now_ms = record.appended_ms
+
     def idle(self, record: Received, speaking: Name | None) -> list[Name]:
         """Streams that the partition has gone on without for too long, now that a new record has come.
 
         Args:
-            record: The record.
+            record: The record, which `passes` knows.
             speaking: Whose it is; it speaks, however long it was silent.
         """
         clock = self._clocks[record.partition]
-        begins = clock.newest_ms is None
-        now_ms = clock.newest_ms = max(clock.newest_ms or 0, record.appended_ms)
         # Restored streams whose audio is no longer there: their silence counts from the first record that is.
-        for name in [name for name, heard_ms in clock.last_ms.items() if heard_ms is None] if begins else ():
-            clock.last_ms[name] = now_ms
+        for name in [] if clock.begun else [name for name, heard_ms in clock.last_ms.items() if heard_ms is None]:
+            clock.last_ms[name] = clock.now_ms
             clock.last_ms.move_to_end(name)
+        clock.begun = True
         found: list[Name] = []
         for name, heard_ms in clock.last_ms.items():
-            if heard_ms is None or heard_ms >= now_ms - self._idle_ms:
+            if heard_ms is None or heard_ms >= clock.now_ms - self._idle_ms:
                 break
             elif name != speaking:
                 found.append(name)

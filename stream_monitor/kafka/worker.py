@@ -199,6 +199,7 @@ class Worker:
                 self._take(taken)
 
     def _take(self, taken: Taken) -> None:
+        self._held.passes(taken.record)
         if self._held.again(taken.record):
             self._take_again(taken)
         else:
@@ -216,12 +217,12 @@ class Worker:
 
     def _take_new(self, taken: Taken) -> None:
         record, segment = taken.record, taken.segment
+        self._end_idle(record, None if taken.said is None else name_of(taken.said.stream))
         if taken.poison is not None:
             self._take_poison(taken, taken.poison)
         if segment is None:
             self._held.passed(record)
             return
-        self._end_idle(record, name_of(segment.stream))
         self._unsaid.records += 1
         self._pipeline.caught_up(segment.stream)
         self._push(segment)
@@ -245,7 +246,7 @@ class Worker:
     def _keep(self, segment: Segment, record: Received) -> None:
         self._held.heard(segment.stream, record, segment.end_sample + segment.unreadable_samples)
 
-    def _end_idle(self, record: Received, speaking: Name) -> None:
+    def _end_idle(self, record: Received, speaking: Name | None) -> None:
         """Ends the streams of a partition that has gone on without them for too long, by the brokers' clock."""
         idle = set(self._held.idle(record, speaking))
         for stream in [stream for stream in self._pipeline.streams if name_of(stream) in idle] if idle else ():

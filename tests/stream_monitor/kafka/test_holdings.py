@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_monitor.kafka.client import Partition, Received
-from stream_monitor.kafka.holdings import Holdings, name_of
+from stream_monitor.kafka.holdings import Holdings, Name, name_of
 from stream_monitor.kafka.partition import Position
 from stream_monitor.segments import StreamKey
 
@@ -17,6 +17,12 @@ STREAMS = [StreamKey(kind="broadcast", stream_id=name, epoch=1) for name in "abc
 def record_at(offset: int, appended_ms: int) -> Received:
     """A record of this partition."""
     return Received(partition=HERE, offset=offset, appended_ms=appended_ms, key=b"", value=b"", headers=())
+
+
+def idle(holdings: Holdings, record: Received, speaking: StreamKey) -> list[Name]:
+    """Who is idle when a record comes."""
+    holdings.passes(record)
+    return holdings.idle(record, name_of(speaking))
 
 
 def held() -> Holdings:
@@ -34,7 +40,7 @@ def test_idle_are_those_the_partition_went_on_without_for_too_long(steps: list[t
         now_ms += later_ms
         stream, record = STREAMS[who], record_at(offset, now_ms)
         expected = {name_of(s) for s, heard_ms in last_ms.items() if heard_ms < now_ms - 10_000 and s != stream}
-        assert set(holdings.idle(record, name_of(stream))) == expected
+        assert set(idle(holdings, record, stream)) == expected
         for name in expected:
             holdings.left(name)
         last_ms = {s: heard_ms for s, heard_ms in last_ms.items() if name_of(s) not in expected}
@@ -46,10 +52,22 @@ def test_a_restored_stream_whose_audio_is_gone_becomes_idle_all_the_same() -> No
     """Its silence counts from the first new record."""
     holdings = held()
     holdings.restored(STREAMS[0], HERE)
-    speaking = name_of(STREAMS[1])
-    assert holdings.idle(record_at(5, 1_000_000), speaking) == []
-    assert holdings.idle(record_at(6, 1_009_000), speaking) == []
-    assert holdings.idle(record_at(7, 1_010_001), speaking) == [name_of(STREAMS[0])]
+    speaking = STREAMS[1]
+    assert idle(holdings, record_at(5, 1_000_000), speaking) == []
+    assert idle(holdings, record_at(6, 1_009_000), speaking) == []
+    assert idle(holdings, record_at(7, 1_010_001), speaking) == [name_of(STREAMS[0])]
+
+
+def test_a_clock_that_is_set_back_makes_nobody_idle() -> None:
+    """The brokers' clock was an hour fast: silence counts from where it stands now, and is noticed all the same."""
+    holdings = held()
+    first, second = STREAMS[:2]
+    assert idle(holdings, record_at(0, 3_600_000), first) == []
+    holdings.heard(first, record_at(0, 3_600_000), 10)
+    assert idle(holdings, record_at(1, 0), second) == []
+    holdings.heard(second, record_at(1, 0), 10)
+    assert idle(holdings, record_at(2, 10_000), second) == []
+    assert idle(holdings, record_at(3, 10_001), second) == [name_of(first)]
 
 
 def test_positions_keep_what_open_streams_need() -> None:
