@@ -178,7 +178,13 @@ class Lane:
         return place is not None and segment.seq < place.next_seq and not segment.unreadable_samples
 
     def refill(self, segment: Segment) -> list[BlockRequest]:
-        """A segment that it `knows`: the blocks of it, which `recall` wants back."""
+        """A segment that it `knows`: the blocks of it, which `recall` wants back.
+
+        An epoch that was idle and came back has another lane since: what is from before that is not this one's.
+        """
+        joined_sample = None if self.awaited is None else self.awaited.joined_sample
+        if joined_sample is None or segment.end_sample <= joined_sample:
+            return []
         return self.chunker.push(replace(segment, last=False))
 
     def recall(self, request: BlockRequest, frames_FT: Frames) -> None:

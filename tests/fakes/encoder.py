@@ -45,7 +45,7 @@ class FakeEncoder:
         self.calibration: Mapping[str, Any] = {}
         self._window_S = np.hanning(2 * SUPPORT_SAMPLES + 1).astype(np.float32)
         self._window_S /= self._window_S.sum()
-        self._bins_WF = _semitone_bins(2 * SUPPORT_SAMPLES + 1)
+        self._bins_WF = _semitone_bins(2 * SUPPORT_SAMPLES)
 
     @classmethod
     def load(
@@ -78,7 +78,8 @@ class FakeEncoder:
         if not np.isfinite(wave_S).all():
             raise ValueError("NaN or Inf reached the encoder")
         windows_TS = np.lib.stride_tricks.sliding_window_view(wave_S, len(self._window_S))[:: grid.HOP]
-        spectrum_TW = np.abs(np.fft.rfft(windows_TS * self._window_S, axis=1)).astype(np.float32)
+        # The window's last weight is 0: without it the length is a power of two, eight times as fast.
+        spectrum_TW = np.abs(np.fft.rfft(windows_TS * self._window_S, n=2 * SUPPORT_SAMPLES, axis=1)).astype(np.float32)
         return np.ascontiguousarray((spectrum_TW @ self._bins_WF).T)
 
     def _embed_one(self, chunk_FT: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -91,6 +92,27 @@ class FakeEncoder:
         row_D = (features_V @ self._projection_VD).astype(np.float32)
         norm = float(np.linalg.norm(row_D))
         return row_D / norm if norm > 0 else np.eye(1, self.dimensions, dtype=np.float32)[0]
+
+
+class RememberingEncoder(FakeEncoder):
+    """The same, for tests that hear the same audio again and again: what it has heard it does not work out anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames: dict[bytes, npt.NDArray[np.float32]] = {}
+        self._rows: dict[bytes, npt.NDArray[np.float32]] = {}
+
+    def _frames_of_one(self, wave_S: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        heard = wave_S.tobytes()
+        if heard not in self._frames:
+            self._frames[heard] = super()._frames_of_one(wave_S)
+        return self._frames[heard]
+
+    def _embed_one(self, chunk_FT: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        heard = chunk_FT.tobytes()
+        if heard not in self._rows:
+            self._rows[heard] = super()._embed_one(chunk_FT)
+        return self._rows[heard]
 
 
 def _semitone_bins(window_samples: int) -> npt.NDArray[np.float32]:

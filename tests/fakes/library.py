@@ -43,9 +43,9 @@ def hear(encoder: FakeEncoder, wave_S: Wave, track_id: str) -> NewTrack:
     )
 
 
-def encoder_with_cohort() -> FakeEncoder:
-    """The fake encoder with a cohort of songs that nobody enrols."""
-    encoder = FakeEncoder()
+def encoder_with_cohort(encoder: FakeEncoder | None = None) -> FakeEncoder:
+    """The fake encoder, or this one, with a cohort of songs that nobody enrols."""
+    encoder = encoder or FakeEncoder()
     encoder.cohort_CD = np.concatenate([hear(encoder, song(s, 9.0), "c").embedding_ND for s in range(1000, 1024)])
     return encoder
 

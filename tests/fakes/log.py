@@ -1,6 +1,7 @@
 """A log of audio, events and state in memory, with the protocols of the Kafka client that a worker uses.
 
-What is in a transaction is seen when it is committed, and never where the worker dies before that.
+What is in a transaction is seen when it is committed, and never where the worker dies before that. A group gives its
+member other partitions at moments that are set beforehand. It knows nothing of what the records hold.
 """
 
 from __future__ import annotations
@@ -9,14 +10,29 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stream_monitor.kafka.client import Membership, Partition, Received
+from stream_monitor.kafka.errors import FencedError
 from stream_monitor.kafka.settings import TopicSettings
 from tests.fakes.clock import FakeClock
 
-TOPICS = TopicSettings(partitions=1)
+TOPICS = TopicSettings(partitions=2)
 
 
 class KilledError(BaseException):
     """The process ends here."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Life:
+    """What becomes of one worker."""
+
+    shares: tuple[frozenset[Partition], ...]
+    """What the group gives it, one after the other; it keeps the last."""
+    every: int = 1
+    """So many looks at the group, polls among them, each of the others lasts."""
+    label: str = "never"
+    """Where it dies ..."""
+    times: int = 1
+    """... when it comes there for the nth time."""
 
 
 @dataclass
@@ -25,79 +41,72 @@ class Log:
 
     audio: dict[Partition, list[Received]]
     offsets: dict[Partition, tuple[int, str]] = field(default_factory=dict)
-    state: list[tuple[bytes | None, bytes | None]] = field(default_factory=list)
+    state: dict[int, list[tuple[bytes | None, bytes | None]]] = field(default_factory=dict)
     events: list[bytes] = field(default_factory=list)
-    letters: int = 0
+    letters: list[tuple[bytes | None, bytes | None]] = field(default_factory=list)
 
     def read(self, partition: Partition) -> Iterator[Received]:
-        """The state from its beginning."""
-        for offset, (key, value) in enumerate(self.state):
+        """A partition of the state from its beginning."""
+        for offset, (key, value) in enumerate(self.state.get(partition.number, ())):
             yield Received(partition=partition, offset=offset, appended_ms=0, key=key, value=value, headers=())
 
-
-class Transactions:
-    """As `client.TransactionalProducer`."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-        self._sent: list[tuple[str, bytes | None, bytes | None]] = []
-        self._offsets: dict[Partition, tuple[int, str]] = {}
-
-    def begin(self) -> None:
-        """Nothing is in it."""
-        self._sent, self._offsets = [], {}
-
-    def send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: object = (), partition: int | None = None
-    ) -> None:
-        """Into the transaction."""
-        self._sent.append((topic, key, value))
-
-    def send_positions(self, positions: Mapping[Partition, tuple[int, str]], membership: Membership) -> None:
-        """Into the transaction."""
-        self._offsets.update(positions)
-
-    def commit(self) -> None:
-        """All of it is seen."""
-        for topic, key, value in self._sent:
-            if topic == TOPICS.state:
-                self._log.state.append((key, value))
-            elif topic == TOPICS.events:
-                self._log.events.append(value or b"")
-            else:
-                self._log.letters += 1
-        self._log.offsets.update(self._offsets)
+    def open_streams(self) -> set[bytes | None]:
+        """Keys of which the newest snapshot is no tombstone."""
+        newest = {key: value for each in self.state.values() for key, value in each}
+        return {key for key, value in newest.items() if value is not None}
 
 
 class Polling:
     """As `client.Consumer`; dies at a poll where it is told to."""
 
-    def __init__(self, log: Log, clock: FakeClock, polls: int) -> None:
+    def __init__(self, log: Log, clock: FakeClock, life: Life) -> None:
         self._log = log
         self._clock = clock
-        self._left = polls
+        self._life = life
+        self._looks = -1
+        self._polls = 0
+        self._share = -1
         self._at: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
         self.done = False
 
     def poll(self, wait_s: float, at_most: int) -> list[Received]:
-        """A second passes."""
+        """A second passes; partitions take turns, and give now more, now less."""
         self._clock.now_s += 1.0
-        self._left -= 1
-        if self._left == 0:
+        self._polls += 1
+        if self._life.label == "poll" and self._polls == self._life.times:
             raise KilledError
+        self._look()
         found: list[Received] = []
-        for partition, at in self._at.items():
+        order = sorted(self._at)
+        for place in range(len(order)):
+            partition = order[(place + self._polls) % len(order)]
             if partition not in self._paused:
-                taken = self._log.audio[partition][at : at + at_most - len(found)]
+                at, share = self._at[partition], 1 + (place + self._polls) % 3
+                taken = self._log.audio[partition][at : at + min(share, at_most - len(found))]
                 self._at[partition] = at + len(taken)
                 found += taken
-        self.done = bool(self._at) and not found and not self._paused
+        self.done = not found and not self._paused and self._share == len(self._life.shares) - 1
         return found
 
     def membership(self) -> Membership:
-        """Alone in the group."""
-        return Membership(group=None, generation=("me", 1), partitions=frozenset(self._log.audio))
+        """Who we are and what is ours now."""
+        self._look()
+        return self.present
+
+    @property
+    def present(self) -> Membership:
+        """As the group sees it."""
+        partitions = self._life.shares[self._share]
+        return Membership(group=None, generation=("me", self._share), partitions=partitions)
+
+    def _look(self) -> None:
+        """The group may have given us other partitions: where nobody seeks, reading begins at what is committed."""
+        self._looks += 1
+        share = min(self._looks // self._life.every, len(self._life.shares) - 1)
+        if share != self._share:
+            self._share, self._paused = share, set()
+            self._at = {each: self._log.offsets.get(each, (0, ""))[0] for each in self._life.shares[share]}
 
     def committed(self, partition: Partition) -> tuple[int, str] | None:
         """L and what is written beside it."""
@@ -118,3 +127,40 @@ class Polling:
     def resume(self, partitions: Collection[Partition]) -> None:
         """Read again."""
         self._paused -= set(partitions)
+
+
+class Transactions:
+    """As `client.TransactionalProducer`."""
+
+    def __init__(self, log: Log, consumer: Polling) -> None:
+        self._log = log
+        self._consumer = consumer
+        self._sent: list[tuple[str, bytes | None, bytes | None, int | None]] = []
+        self._offsets: dict[Partition, tuple[int, str]] = {}
+
+    def begin(self) -> None:
+        """Nothing is in it."""
+        self._sent, self._offsets = [], {}
+
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: object = (), partition: int | None = None
+    ) -> None:
+        """Into the transaction."""
+        self._sent.append((topic, key, value, partition))
+
+    def send_positions(self, positions: Mapping[Partition, tuple[int, str]], membership: Membership) -> None:
+        """Into the transaction; refused where the group has gone on, or has given the partitions to others."""
+        if membership != self._consumer.present or set(positions) != membership.partitions:
+            raise FencedError("the partitions are no longer ours")
+        self._offsets.update(positions)
+
+    def commit(self) -> None:
+        """All of it is seen."""
+        for topic, key, value, partition in self._sent:
+            if topic == TOPICS.state and partition is not None:
+                self._log.state.setdefault(partition, []).append((key, value))
+            elif topic == TOPICS.events:
+                self._log.events.append(value or b"")
+            else:
+                self._log.letters.append((key, value))
+        self._log.offsets.update(self._offsets)
