@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -166,10 +167,17 @@ def _message(error: ValidationError, origin: Mapping[tuple[str, ...], str], path
     source = source or (str(path) if path else "configuration")
     key = ".".join(place)
     if first["type"] != "extra_forbidden":
-        return f"{source}: {key} = {first['input']!r}: {first['msg']}"
+        return f"{source}: {key}{_shown(place, first['input'])}: {first['msg']}"
     near = difflib.get_close_matches(place[-1], _keys_at(place[:-1]), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "; `stream-monitor config schema` prints every key"
     return f"{source}: unknown key {key!r}{hint}"
+
+
+def _shown(place: tuple[str, ...], value: object) -> str:
+    """The value that is wrong, but nothing that may be a secret: headers, and who an address lets in."""
+    if "headers" in place:
+        return ""
+    return " = " + re.sub(r"://[^@/\s]+@", "://…@", repr(value))
 
 
 def _keys_at(place: tuple[str, ...]) -> list[str]:

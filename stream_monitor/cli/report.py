@@ -25,6 +25,7 @@ FORMATS = ("csv", "json", "html", "parquet")
 @day_option
 @period_options
 @stream_option
+@click.option("--run-id", help="A re-processing that is not promoted, to compare; else what counts is reported.")
 @click.option("--format", "format_name", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to write; standard output if absent."
@@ -37,6 +38,7 @@ def report(
     since: datetime | None,
     until: datetime | None,
     streams: tuple[str, ...],
+    run_id: str | None,
     format_name: str,
     output: Path | None,
 ) -> None:
@@ -48,8 +50,11 @@ def report(
     """
     if sum(each is not None for each in (events_path, url, config_path)) != 1:
         raise click.UsageError("from where? give one of --events FILE, --store URL and --config FILE")
+    if run_id is not None and events_path is not None:
+        raise click.UsageError("--run-id is of a store; a file of events has one run only")
     chosen = selection(streams, since, until, day)
-    ledger = _of_events(events_path, chosen) if events_path is not None else _of_store(url, config_path, chosen)
+    stored = events_path is None
+    ledger = _of_store(url, config_path, chosen, run_id) if stored else _of_events(str(events_path), chosen)
     made = _made(format_name, ledger, chosen)
     if output is None:
         click.echo(made, nl=False)
@@ -95,7 +100,7 @@ def _of_events(path: str, chosen: Selection) -> Ledger:
         raise click.UsageError(f"cannot read the events {path!r}: {error.strerror}") from error
 
 
-def _of_store(url: str | None, config_path: Path | None, chosen: Selection) -> Ledger:
+def _of_store(url: str | None, config_path: Path | None, chosen: Selection, run_id: str | None) -> Ledger:
     from stream_monitor.config import load
     from stream_monitor.store.database import Database
     from stream_monitor.store.reading import read_ledger
@@ -105,4 +110,4 @@ def _of_store(url: str | None, config_path: Path | None, chosen: Selection) -> L
     settings = StoreSettings(url=url) if url is not None else load(config_path).store
     with Database(settings) as database:
         check(database)
-        return read_ledger(database, chosen)
+        return read_ledger(database, chosen, run_id)

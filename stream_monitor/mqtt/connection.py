@@ -21,6 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from stream_monitor.errors import MonitorError, SettingsError
 from stream_monitor.mqtt.settings import MqttSettings
+from stream_monitor.secret_file import secret_in
 
 REFUSED: Final = 0x80
 """Reason codes from here on are refusals."""
@@ -283,8 +284,4 @@ def password(settings: MqttSettings) -> str | None:
     """
     if settings.password_file is None:
         return None
-    try:
-        return settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SettingsError(f"mqtt.password_file {settings.password_file}: {reason}") from error
+    return secret_in(settings.password_file, "mqtt.password_file")

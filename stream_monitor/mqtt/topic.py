@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from string import Formatter
 from typing import Final
 from urllib.parse import quote
@@ -25,12 +26,16 @@ def checked(template: str, *, of_stream: bool = False) -> str:
         ValueError: It cannot.
     """
     known = OF_STREAM if of_stream else OF_EVENT
-    names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        advice = "a name stands in braces, {stream_id}, and a brace itself is {{ or }}"
+        raise ValueError(f"{template!r}: {error}: {advice}") from error
     if len(template) > LONGEST or len(set(names)) < len(names):
         raise ValueError(f"{template[:80]!r}: at most {LONGEST} letters, and each name once")
     for text, name, spec, conversion in Formatter().parse(template):
-        if any(letter in text for letter in "+#\0"):
-            raise ValueError(f"{template!r}: a topic has no +, # or NUL")
+        if any(letter in "+#" or unicodedata.category(letter) == "Cc" for letter in text):
+            raise ValueError(f"{template!r}: a topic has no +, # or control characters")
         if name is not None and (name not in known or spec or conversion):
             raise ValueError(f"{template!r}: {{{name}}} is not one of {', '.join(sorted(known))}")
     if of_stream and "{stream_id}" not in template:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,14 +12,17 @@ from stream_monitor.errors import SettingsError
 from stream_monitor.metadata import read_metadata
 from stream_monitor.relay.alert import Alert
 
+OF_EVENTS: Final = frozenset({"track_id", "title", "artist", "isrc", "iswc", "work_id"})
+"""Columns of a track that its events have."""
+
 
 class FilterSettings(BaseModel):
     """Which events are told; an empty list is all. What is chosen of plays does not touch verdicts and status."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    types: tuple[str, ...] = ()
-    """Types of events, e.g. `music.play.v1`."""
+    types: tuple[Literal["music.play.v1", "music.verdict.v1", "stream.status.v1"], ...] = ()
+    """Types of events."""
     statuses: tuple[Literal["provisional", "updated", "final", "retracted"], ...] = ()
     """Of plays."""
     match_types: tuple[Literal["recording", "version", "unknown"], ...] = ()
@@ -44,7 +47,7 @@ class Filter:
         """Reads the files that are named.
 
         Raises:
-            SettingsError: One cannot be read.
+            SettingsError: One cannot be read, or names nothing that could ever be told.
         """
         self._settings = settings
         self._track_ids = frozenset(settings.track_ids) | _lines(settings.track_ids_file)
@@ -52,6 +55,11 @@ class Filter:
             raise SettingsError(f"track_ids_file {settings.track_ids_file}: names no track, so nothing would be told")
         rows = read_metadata(settings.metadata) if settings.metadata is not None else []
         self._rows: Mapping[str, Mapping[str, str]] = {row.track_id: row.columns for row in rows}
+        known = OF_EVENTS.union(*(row.columns for row in rows))
+        unknown = sorted(settings.columns.keys() - known)
+        if unknown:
+            lacking = "neither events nor the metadata have" if rows else "events have not (and there is no metadata)"
+            raise SettingsError(f"columns: {lacking} {unknown[0]!r}: there are {', '.join(sorted(known))}")
 
     def wants(self, alert: Alert) -> bool:
         """Whether events of such a type and status are told."""

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from stream_monitor.secret_file import secret_in
 from stream_monitor.store.errors import StoreSettingsError, UnavailableError, UnstorableError
 from stream_monitor.store.settings import StoreSettings
 
@@ -31,7 +32,8 @@ class Database:
         """Connects to nothing yet.
 
         Raises:
-            StoreSettingsError: The address cannot be used, or the password's file cannot be read.
+            StoreSettingsError: The address cannot be used.
+            SettingsError: The password's file cannot be read.
         """
         url = _url(settings)
         self.where = url.render_as_string(hide_password=True)
@@ -108,11 +110,7 @@ def _url(settings: StoreSettings) -> URL:
     if settings.password_file is not None:
         if url.password is not None:
             raise StoreSettingsError("store.url holds a password and store.password_file is set: one of them, the file")
-        try:
-            password = settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            raise StoreSettingsError(f"store.password_file {settings.password_file}: {error.strerror}") from error
-        url = url.set(password=password)
+        url = url.set(password=secret_in(settings.password_file, "store.password_file"))
     return url.set(drivername=driver)
 
 

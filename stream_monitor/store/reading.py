@@ -5,6 +5,8 @@ It knows nothing of how a report looks.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -13,8 +15,9 @@ from sqlalchemy import Connection, func, select
 from stream_monitor.reports.ledger import Ledger, Station
 from stream_monitor.reports.selection import Selection
 from stream_monitor.store.database import Database
+from stream_monitor.store.errors import StoreSettingsError
 from stream_monitor.store.runs import Promotion, promotions_of, reported_run
-from stream_monitor.store.schema import LIVE, plays, statuses
+from stream_monitor.store.schema import LIVE, plays, runs, statuses
 from stream_monitor.store.selecting import condition
 
 log = structlog.get_logger(__name__)
@@ -22,17 +25,42 @@ log = structlog.get_logger(__name__)
 ROWS_AT_A_TIME: Final = 1000
 
 
-def read_ledger(database: Database, selection: Selection) -> Ledger:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Choice:
+    """Which run counts: one that was asked for, else whichever is promoted at a place."""
+
+    run_id: str | None
+    promoted: list[Promotion]
+
+    @property
+    def candidates(self) -> set[str]:
+        if self.run_id is not None:
+            return {self.run_id}
+        return {LIVE} | {promotion.run_id for promotion in self.promoted}
+
+    def takes(self, run_id: str, kind: str, stream_id: str, heard_at: datetime | None) -> bool:
+        return self.run_id is not None or run_id == reported_run(self.promoted, kind, stream_id, heard_at)
+
+
+def read_ledger(database: Database, selection: Selection, run_id: str | None = None) -> Ledger:
     """What is reported of the selected streams and time.
 
+    Args:
+        database: Of our schema.
+        selection: Streams and time.
+        run_id: The run that is told, promoted or not; None is what counts.
+
     Raises:
+        StoreSettingsError: There is no such run.
         UnavailableError: The database does not answer.
     """
     stations: dict[tuple[str, str], Station] = {}
     with database.reading() as connection:
-        promoted = promotions_of(connection)
-        _enter_plays(connection, selection, promoted, stations)
-        _enter_statuses(connection, selection, promoted, stations)
+        if run_id is not None:
+            _check_run(connection, run_id)
+        choice = _Choice(run_id=run_id, promoted=promotions_of(connection))
+        _enter_plays(connection, selection, choice, stations)
+        _enter_statuses(connection, selection, choice, stations)
         untimed = _untimed(connection, selection)
     if untimed:
         log.warning("plays whose time nobody knows are in no period", plays=untimed)
@@ -42,23 +70,23 @@ def read_ledger(database: Database, selection: Selection) -> Ledger:
 def _enter_plays(
     connection: Connection,
     selection: Selection,
-    promoted: list[Promotion],
+    choice: _Choice,
     stations: dict[tuple[str, str], Station],
 ) -> None:
     wanted = select(
         plays.c.run_id, plays.c.stream_kind, plays.c.stream_id, plays.c.heard_at, plays.c.play_id, plays.c.data
-    ).where(plays.c.run_id.in_(_candidates(promoted)), condition(plays, selection))
+    ).where(plays.c.run_id.in_(choice.candidates), condition(plays, selection))
     for run_id, kind, stream_id, heard_at, play_id, data in connection.execution_options(
         yield_per=ROWS_AT_A_TIME
     ).execute(wanted):
-        if run_id == reported_run(promoted, kind, stream_id, heard_at):
+        if choice.takes(run_id, kind, stream_id, heard_at):
             _station(stations, kind, stream_id).plays[play_id] = data
 
 
 def _enter_statuses(
     connection: Connection,
     selection: Selection,
-    promoted: list[Promotion],
+    choice: _Choice,
     stations: dict[tuple[str, str], Station],
 ) -> None:
     wanted = select(
@@ -69,11 +97,11 @@ def _enter_statuses(
         statuses.c.epoch,
         statuses.c.event_id,
         statuses.c.data,
-    ).where(statuses.c.run_id.in_(_candidates(promoted)), condition(statuses, selection))
+    ).where(statuses.c.run_id.in_(choice.candidates), condition(statuses, selection))
     for run_id, kind, stream_id, heard_at, epoch, event_id, data in connection.execution_options(
         yield_per=ROWS_AT_A_TIME
     ).execute(wanted):
-        if run_id == reported_run(promoted, kind, stream_id, heard_at):
+        if choice.takes(run_id, kind, stream_id, heard_at):
             _station(stations, kind, stream_id).statuses[epoch, event_id] = data
 
 
@@ -86,8 +114,10 @@ def _untimed(connection: Connection, selection: Selection) -> int:
     return connection.execute(counted).scalar_one()
 
 
-def _candidates(promoted: list[Promotion]) -> set[str]:
-    return {LIVE} | {promotion.run_id for promotion in promoted}
+def _check_run(connection: Connection, run_id: str) -> None:
+    known = sorted(connection.execute(select(runs.c.run_id)).scalars())
+    if run_id not in known:
+        raise StoreSettingsError(f"there is no run {run_id!r}: there are {', '.join(known) or 'none'}")
 
 
 def _station(stations: dict[tuple[str, str], Station], kind: str, stream_id: str) -> Station:

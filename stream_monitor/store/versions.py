@@ -60,6 +60,10 @@ def check(database: Database) -> None:
         SchemaError: It is not.
         UnavailableError: The database does not answer.
     """
+    if database.file is not None and not database.file.exists():  # else SQLite would make it
+        raise SchemaError(
+            f"{database.where}: there is no such file: correct the address; `stream-monitor store` makes a new one"
+        )
     steps = _steps()
     with database.reading() as connection:
         found = _known(connection, steps, database.where)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -24,9 +25,10 @@ from stream_monitor.errors import SettingsError
 from stream_monitor.relay.alert import TRACEPARENT, Alert
 from stream_monitor.relay.backoff import Backoff
 from stream_monitor.relay.destination import Delivery, UndeliverableError
+from stream_monitor.secret_file import secret_in
 from stream_monitor.telemetry.relay_metrics import RelayMetrics
-from stream_monitor.webhooks.settings import WebhookSettings
-from stream_monitor.webhooks.signature import secret_of, signature, text_of
+from stream_monitor.webhooks.settings import ONE_LINE, WebhookSettings, can_be_sent
+from stream_monitor.webhooks.signature import secret_of, signature
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +55,7 @@ class WebhookDestination:
         self._settings = settings
         self._metrics = metrics
         self._secret = None if settings.secret_file is None else secret_of(settings.secret_file)
-        secrets = {name: text_of(path, f"header_files.{name}") for name, path in settings.header_files.items()}
+        secrets = {name: _secret_header(name, path) for name, path in settings.header_files.items()}
         self._headers = {**settings.headers, **secrets, "content-type": CONTENT_TYPE, "user-agent": "stream-monitor"}
         self._client = httpx.AsyncClient(timeout=settings.timeout_s, verify=_certificates(settings))
         self._trouble: str | None = None
@@ -142,6 +144,14 @@ def _seconds(text: str | None) -> float:
         return 0.0
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _secret_header(name: str, path: Path) -> str:
+    key = f"header_files.{name}"
+    value = secret_in(path, key)
+    if not can_be_sent(value):
+        raise SettingsError(f"{key} {path}: {ONE_LINE}")
+    return value
 
 
 def _certificates(settings: WebhookSettings) -> ssl.SSLContext | bool:

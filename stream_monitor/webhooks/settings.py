@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from stream_monitor.relay.filter import FilterSettings
 
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""RFC 9110, 5.6.2."""
+ONE_LINE = "a header's value is one line of ASCII; write other letters percent-encoded"
 OWN_HEADERS = frozenset({"content-type", "content-length", "host", "webhook-id", "webhook-timestamp"})
+
+
+def can_be_sent(value: str) -> bool:
+    """Whether it can be the value of a header."""
+    return value.isascii() and value.isprintable()
 
 
 class WebhookSettings(BaseModel):
@@ -41,6 +51,33 @@ class WebhookSettings(BaseModel):
     """The longest, also where the address asks for more (Retry-After)."""
     in_flight: int = Field(default=4, ge=1, le=256)
     """Requests at a time; those of one stream wait for each other."""
+
+    @field_validator("url")
+    @classmethod
+    def _can_be_asked(cls, value: str) -> str:
+        try:
+            port = urlsplit(value).port
+        except ValueError as error:
+            raise ValueError("its port is not a number from 1 to 65535") from error
+        if port == 0:
+            raise ValueError("its port is not a number from 1 to 65535")
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not can_be_sent(text):
+                raise ValueError(f"{name}: {ONE_LINE}")
+        return value
+
+    @field_validator("headers", "header_files")
+    @classmethod
+    def _have_names(cls, value: dict[str, object]) -> dict[str, object]:
+        odd = sorted(name for name in value if not HEADER_NAME.fullmatch(name))
+        if odd:
+            raise ValueError(f"{odd[0]!r} is no name of a header: letters, digits and - without spaces")
+        return value
 
     @field_validator("name")
     @classmethod

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from stream_monitor.errors import SettingsError
+from stream_monitor.secret_file import secret_in
 
 PREFIX: Final = "whsec_"
 
@@ -31,27 +32,15 @@ def secret_of(path: Path) -> bytes:
     """The key that a file holds.
 
     Raises:
-        SettingsError: It cannot be read, is empty, or is not base64 after `whsec_`.
+        SettingsError: It cannot be read, is empty, or has after `whsec_` nothing that is base64.
     """
-    text = text_of(path, "secret_file")
+    text = secret_in(path, "secret_file")
     if not text.startswith(PREFIX):
         return text.encode()
     try:
-        return base64.b64decode(text.removeprefix(PREFIX), validate=True)
+        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except binascii.Error as error:
         raise SettingsError(f"secret_file {path}: what follows {PREFIX} is not base64") from error
-
-
-def text_of(path: Path, key: str) -> str:
-    """What a file of secrets holds, without its end of line.
-
-    Raises:
-        SettingsError: It cannot be read, or is empty.
-    """
-    try:
-        text = path.read_text(encoding="utf-8").strip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{key} {path}: {getattr(error, 'strerror', None) or error}") from error
-    if not text:
-        raise SettingsError(f"{key} {path}: is empty")
-    return text
+    if not key:
+        raise SettingsError(f"secret_file {path}: no key follows {PREFIX}, so anybody could sign")
+    return key

@@ -12,6 +12,7 @@ from kafka.errors import KafkaTimeoutError
 from stream_monitor.errors import SettingsError
 from stream_monitor.kafka.client.entrance import try_entrance
 from stream_monitor.kafka.settings import KafkaSettings, MiB
+from stream_monitor.secret_file import secret_in
 
 LARGEST_RECORD = MiB
 """Kafka's default limit of a record."""
@@ -76,8 +77,4 @@ def _password(settings: KafkaSettings) -> str:
     secret = settings.password_file
     if secret is None:
         raise SettingsError("kafka.password_file is missing")
-    try:
-        return secret.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise SettingsError(f"kafka.password_file {secret}: {reason}") from error
+    return secret_in(secret, "kafka.password_file")

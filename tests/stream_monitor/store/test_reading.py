@@ -79,6 +79,9 @@ def test_a_re_processing_is_reported_when_it_is_told_to_and_not_before(
     live = plays_of(capsys, config)
     fill(database, [play(n, stream=stream, score=0.5) for n in range(3) for stream in ("fm-1", "fm-2")], "again")
     assert plays_of(capsys, config) == live
+    assert {score for _, _, score in plays_of(capsys, config, "--run-id", "again")} == {0.5}
+    assert main(["report", "--config", config, "--run-id", "agian"]) == 2
+    assert "there is no run 'agian': there are again, live" in capsys.readouterr().err
     hour = ["--from", "2026-11-22T00:04", "--to", "2026-11-22T00:09"]
     assert main(["store", "promote", "--config", config, "--run-id", "again", "--stream", "fm-1", *hour]) == 0
     changed = [(stream, start_s, 0.5 if (stream, start_s) == ("fm-1", 300.0) else s) for stream, start_s, s in live]
@@ -129,9 +132,11 @@ def test_wrong_words_are_refused(tmp_path: Path, config: str, capsys: pytest.Cap
         "begins with mysql": ["report", "--store", "mysql://u:secret@h/db"],
         "is no address": ["report", "--store", "secret"],
         "its folder has to be there": ["report", "--store", f"sqlite:///{tmp_path}/absent/x.db"],
-        "holds no plays yet": ["report", "--store", f"sqlite:///{tmp_path}/new.db"],
+        "there is no such file": ["report", "--store", f"sqlite:///{tmp_path}/new.db"],
+        "is of a store": ["report", "--events", "-", "--run-id", "x"],
     }
     for words, arguments in cases.items():
         assert main(arguments) == 2, arguments
         told = capsys.readouterr().err
         assert words in told and "secret" not in told, told
+    assert not (tmp_path / "new.db").exists()  # who reads makes nothing
