@@ -12,6 +12,7 @@ import pytest
 from stream_monitor.errors import SettingsError
 from stream_monitor.mqtt.connection import Answer, Connection, LostConnectionError, Message, password, tls_context
 from stream_monitor.mqtt.settings import MqttSettings
+from tests.stack.certificates import Authority
 from tests.stack.mosquitto import Mosquitto
 from tests.stack.server import HOST, free_ports
 from tests.stream_monitor.mqtt.conftest import Start, authority
@@ -78,6 +79,26 @@ def test_who_is_not_let_in_is_told_why(guarded: Mosquitto, tmp_path: Path) -> No
         with pytest.raises(LostConnectionError, match=rf"(?i){words}") as caught:
             connected(settings, publish)
         assert "tulip" not in str(caught.value) and "rose" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"names": "DNS:mqtt.example.org"}, r"not trusted .*mismatch.*mqtt\.host for its name"),
+        ({"days": "-1"}, r"out of date .*expired.*clock"),
+    ],
+)
+def test_a_certificate_for_another_name_or_time_is_refused(
+    start: Start, tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
+    """Signed by whom we trust, and yet not believed; the message says why."""
+    signer = Authority(tmp_path / "signer")
+    own = signer.issue("broker", **changes)
+    broker = start(f"certfile {own.certificate.resolve()}\nkeyfile {own.key.resolve()}\nallow_anonymous true\n")
+    settings = MqttSettings(host=HOST, port=broker.port, tls=True, ca_file=signer.certificate, answer_s=5.0)
+    with pytest.raises(LostConnectionError, match=words) as caught:
+        connected(settings, publish)
+    assert caught.value.distrusted
 
 
 def test_files_that_cannot_be_read_end_at_once(tmp_path: Path) -> None:

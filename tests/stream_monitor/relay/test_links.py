@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,43 @@ def test_alerts_go_by_tls_with_a_password_that_is_in_no_log(
         service.stop()
         subscriber.close()
     assert "rose" not in service.log and "tulip" not in service.log
+
+
+def test_a_password_that_is_changed_while_alerts_go_delays_them(
+    kafka: Kafka, config_file: Path, guarded: Mosquitto, tmp_path: Path
+) -> None:
+    """The broker comes back with another: /readyz says so, nothing is committed; with the old one all is told, once."""
+    secret, certificate = tmp_path / "secret", str(tmp_path / "broker.crt")
+    secret.write_text("tulip\n")
+    mqtt = {"host": HOST, "port": guarded.port, "tls": True, "ca_file": certificate, "username": "relay"}
+    service = Service(kafka, config_file, mqtt={**mqtt, "password_file": str(secret)})
+    known = ("music/#", "--cafile", certificate, "-u", "relay", "-P", "tulip")
+    subscriber = Subscriber(guarded.port, *known)
+    try:
+        service.tell(event(0))
+        service.start()
+        until(lambda: subscriber.events() == ["event-fm-1-0"])
+        until(lambda: service.committed() == service.ends())
+        before = service.committed()
+        subscriber.close()
+        guarded.stop()
+        users = tmp_path / "users"
+        old = users.read_text()
+        subprocess.run(["mosquitto_passwd", "-b", str(users), "relay", "daisy"], check=True)
+        guarded.start()
+        service.tell(event(1))
+        until(lambda: "the broker lets us not in" in service.ready() and "mqtt.password_file" in service.ready())
+        assert service.committed() == before
+        guarded.stop()
+        users.write_text(old)
+        guarded.start()
+        subscriber = Subscriber(guarded.port, *known)
+        until(lambda: subscriber.events() == ["event-fm-1-1"])
+        until(lambda: service.committed() == service.ends() and service.ready() == "ready\n")
+    finally:
+        service.stop()
+        subscriber.close()
+    assert "tulip" not in service.log
 
 
 def test_an_event_too_large_for_the_broker_is_a_dead_letter(kafka: Kafka, config_file: Path, start: Start) -> None:
