@@ -16,6 +16,8 @@ from stream_monitor.kafka.client import Partition, Received
 PREFIX: Final = "dlq_"
 REPLAYS: Final = "dlq_replays"
 """How often a record was sent back; it stays with the record, so that one that comes back for ever is seen."""
+ROUTE: Final = "dlq_route"
+"""Who could not tell an event (`mqtt`, a webhook's name): it stays with the event, and nobody else tells it twice."""
 RECEIPT: Final = "dlq_replayed"
 """Of a receipt: the offset of the letter, in the receipt's own partition."""
 
@@ -48,8 +50,12 @@ class Letter:
         return len(self.value or b"")
 
     def headers_again(self) -> Headers:
-        """Its headers for another try: those that it had at first, and the count of tries."""
-        own = [(name, value) for name, value in self.headers if value is not None and not name.startswith(PREFIX)]
+        """Its headers for another try: those that it had at first, whose it is, and the count of tries."""
+        own = [
+            (name, value)
+            for name, value in self.headers
+            if value is not None and (name == ROUTE or not name.startswith(PREFIX))
+        ]
         return [*own, (REPLAYS, str(self.replays + 1).encode())]
 
 

@@ -11,6 +11,7 @@ import structlog
 
 from stream_monitor.kafka.client import Producer, Received
 from stream_monitor.kafka.errors import BrokerError, PoisonError
+from stream_monitor.kafka.letter import ROUTE
 from stream_monitor.kafka.settings import KafkaSettings, dead_letters
 from stream_monitor.relay.backoff import Backoff
 
@@ -52,10 +53,10 @@ class DeadLetters:
             "dlq_offset": str(record.offset),
             "dlq_code": code,
             "dlq_message": message[:1000],
-            "dlq_route": self._route,
+            ROUTE: self._route,
         }
         log.error("an event goes to the dead letters", **about)
-        headers = [(name, value) for name, value in record.headers if value is not None]
+        headers = [(name, value) for name, value in record.headers if value is not None and name != ROUTE]
         headers += [(name, text.encode(errors="backslashreplace")) for name, text in about.items()]
         while True:
             try:

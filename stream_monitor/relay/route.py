@@ -18,6 +18,7 @@ import structlog
 
 from stream_monitor.kafka.client import Partition, Received
 from stream_monitor.kafka.errors import BrokerError, PoisonError
+from stream_monitor.kafka.letter import ROUTE
 from stream_monitor.kafka.outbox import Labelled
 from stream_monitor.relay.alert import Alert, Stream, read
 from stream_monitor.relay.dead_letters import DeadLetters
@@ -159,6 +160,8 @@ class Route:
         log.info("partitions taken over", route=self._name, partitions=sorted(each.number for each in starts))
 
     def _remember(self, record: Received) -> None:
+        if _sent_back_for(record) is not None:
+            return  # its play went on long ago
         try:
             alert = read(record)
         except PoisonError:
@@ -181,10 +184,18 @@ class Route:
 
     def _take_record(self, record: Received) -> None:
         self._ledger.take(record.partition, record.offset)
+        route = _sent_back_for(record)
+        if route is not None and route != self._name:
+            self._ledger.settle(record.partition, record.offset)
+            return
         try:
             alert = read(record)
         except PoisonError as error:
             self._hand_over(_Item(assignment=self._assignment, record=record, delivery=None, poison=error))
+            return
+        if route is not None:  # a dead letter of ours: told as it is, and what is open has long gone on
+            delivery = Delivery(stream=alert.stream, alert=alert, plays=None)
+            self._hand_over(_Item(assignment=self._assignment, record=record, delivery=delivery))
             return
         heard = self._plays.hear(alert)
         plays = heard.plays if self._destination.tells_plays else None
@@ -265,3 +276,8 @@ class Route:
         except BrokerError as error:
             log.warning("the last commit failed: some events are told again", route=self._name, reason=str(error))
         log.info("the route has stopped", route=self._name, told_after_the_next_start=left)
+
+
+def _sent_back_for(record: Received) -> str | None:
+    """Whose dead letter the record was, where `dlq replay` sent it back; None for all others."""
+    return next(((value or b"").decode(errors="replace") for name, value in record.headers if name == ROUTE), None)

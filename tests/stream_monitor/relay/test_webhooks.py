@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from stream_monitor.cli import main
 from tests.stack.kafka import Kafka
 from tests.stack.mosquitto import Mosquitto
 from tests.stack.server import HOST
@@ -37,28 +38,41 @@ def serve(kafka: Kafka, config_file: Path) -> Iterator[Serve]:
 
 
 def test_what_a_webhook_does_not_take_is_a_dead_letter(serve: Serve, tmp_path: Path) -> None:
-    """503 is tried again as often as configured, 410 is not; what the filter keeps back is not told; it stays ready."""
+    """503 is tried again as often as configured, 410 is not; what the filter keeps back is not told; it stays ready.
+
+    When the address is mended and the letters are sent back, it is told of them, and nobody else a second time.
+    """
+    mended = threading.Event()
 
     def answer(_: int, event_id: str) -> tuple[int, dict[str, str]]:
+        if mended.is_set():
+            return 204, {}
         return {"event-fm-1-3": (410, {}), "event-fm-1-4": (503, {"retry-after": "0"})}.get(event_id, (204, {}))
 
     (tmp_path / "secret").write_text("any text\n")
-    hook = Hook(answer, secret=b"any text")
+    hook, other = Hook(answer, secret=b"any text"), Hook(lambda _, event_id: (204, {}))
     webhook = {"name": "test", "url": hook.url, "secret_file": str(tmp_path / "secret"), "tries": 3}
     webhook |= {"retry_first_s": 0.1, "retry_most_s": 0.2, "filter": {"least_confidence": 0.65}}
-    service = serve(mqtt={"host": None}, webhooks=[webhook])
+    service = serve(mqtt={"host": None}, webhooks=[webhook, {"name": "other", "url": other.url}])
     try:
         service.tell(*[event(n) for n in range(5)], event(7), headers=[("traceparent", TRACE)])
-        service.start("--only", "test")
+        service.start()
         until(lambda: len(service.dead_letters()) == 2)
         until(lambda: service.committed("webhook-test") == service.ends())
         assert service.ready() == "ready\n"
+        letters = {json.loads(letter.value or b"")["id"]: headers for letter, headers in service.dead_letters()}
+        mended.set()
+        assert main(["dlq", "replay", "--config", str(service.config), "--topic", service.topics.events]) == 0
+        until(lambda: len(hook.ids()) == 8)
+        until(lambda: all(service.committed("webhook-other")[n] >= end for n, end in service.ends().items()))
     finally:
         hook.close()
-    assert hook.ids() == ["event-fm-1-2", "event-fm-1-3", *["event-fm-1-4"] * 3, "event-fm-1-7"]
+        other.close()
+    first = ["event-fm-1-2", "event-fm-1-3", *["event-fm-1-4"] * 3, "event-fm-1-7"]
+    assert hook.ids() == [*first, "event-fm-1-3", "event-fm-1-4"]
+    assert other.ids() == [f"event-fm-1-{n}" for n in (*range(5), 7)]
     assert hook.forged == 0
     assert {posted.headers["traceparent"] for posted in hook.posted} == {TRACE.decode()}
-    letters = {json.loads(letter.value or b"")["id"]: headers for letter, headers in service.dead_letters()}
     assert {event_id: headers["dlq_code"] for event_id, headers in letters.items()} == {
         "event-fm-1-3": b"webhook_refused",
         "event-fm-1-4": b"webhook_failed",
