@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, func, or_, select, tuple_
 
+from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.reports.selection import Selection, StreamName
 from stream_monitor.store.database import Database
+from stream_monitor.store.entry import read
 from stream_monitor.store.errors import StoreSettingsError
 from stream_monitor.store.schema import (
     LIVE,
@@ -31,6 +33,8 @@ from stream_monitor.store.schema import (
 )
 from stream_monitor.store.selecting import condition
 
+CONFLICT: Final = "conflict"
+"""Code of an event that contradicts the stored one of its id."""
 TOLD: Final = (plays, statuses, verdicts, events)
 """Events last: the others look there for a time that they do not have themselves."""
 
@@ -75,7 +79,8 @@ def erase(database: Database, selection: Selection, *, really: bool) -> Mapping[
     until = min(now, selection.until or now)
     scope = Selection(streams=selection.streams, since=selection.since, until=until)
     with database.writing() as connection:
-        counts = _take(connection, {table: _erased(table, scope) for table in TOLD}, really=really)
+        chosen = {table: _erased(table, scope) for table in TOLD}
+        counts = _take(connection, {**chosen, rejects: _conflicts(connection, scope)}, really=really)
         if really:
             _write_down(connection, scope, now)
     return counts
@@ -118,6 +123,20 @@ def _erased(table: Table, scope: Selection) -> ColumnElement[bool]:
         events.c.run_id == table.c.run_id, events.c.id == table.c.event_id, events.c.time < scope.until
     )
     return or_(known, and_(*untimed, found.exists()))
+
+
+def _conflicts(connection: Connection, scope: Selection) -> ColumnElement[bool]:
+    """Values that contradict a stored event hold what was heard, too."""
+    erasure, places = Erasure(selection=scope), []
+    for row in connection.execute(select(rejects).where(rejects.c.code == CONFLICT)):
+        try:
+            entry = read(row.value)
+        except PoisonError:
+            continue  # cut off, being very large: nobody knows whose it is
+        if erasure.holds(entry.kind, entry.stream_id, entry.heard_at, entry.time):
+            places.append((row.run_id, row.topic, row.partition, row.offset))
+    key = tuple_(rejects.c.run_id, rejects.c.topic, rejects.c.partition, rejects.c.offset)
+    return key.in_(places) if places else false()
 
 
 def _write_down(connection: Connection, scope: Selection, now: datetime) -> None:

@@ -22,7 +22,7 @@ from stream_monitor.kafka.client import Partition, Received
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.store.database import Database
 from stream_monitor.store.entry import Entry, read
-from stream_monitor.store.erasing import Erasure, erasures_of
+from stream_monitor.store.erasing import CONFLICT, Erasure, erasures_of
 from stream_monitor.store.errors import StoreSettingsError
 from stream_monitor.store.inserting import insert
 from stream_monitor.store.positions import Stored, forget, move, stored
@@ -167,7 +167,7 @@ class Journal:
             elif digest == entry.digest:
                 outcomes["repeated"] += 1
             else:
-                error = PoisonError("conflict", f"event {entry.event_id} was stored with other data, which stays")
+                error = PoisonError(CONFLICT, f"event {entry.event_id} was stored with other data, which stays")
                 letters.append(self._letter(record, error))
         return new, letters
 

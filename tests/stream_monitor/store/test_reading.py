@@ -102,7 +102,7 @@ def test_a_re_processing_is_reported_when_it_is_told_to_and_not_before(
 def test_what_is_erased_stays_erased(database: Database, config: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Counted first, then gone from every table; the same events once more do not bring it back, others come."""
     told = a_day(streams=2, plays=4)
-    fill(database, told)
+    fill(database, [*told, play(1, stream="fm-1", score=0.125), play(3, stream="fm-1", score=0.125)])  # contradict them
     erase = ["store", "erase", "--config", config, "--stream", "fm-1", "--to", "2026-11-22T00:10"]
     for options in ([], ["--yes"]):
         capsys.readouterr()
@@ -110,7 +110,7 @@ def test_what_is_erased_stays_erased(database: Database, config: str, capsys: py
         counted = json.loads(capsys.readouterr().out)
         assert counted == {
             "erased": bool(options),
-            "rows": {"plays": 2, "statuses": 2, "verdicts": 0, "events": 8},
+            "rows": {"plays": 2, "statuses": 2, "verdicts": 0, "events": 8, "rejects": 1},
         }
     left = plays_of(capsys, config)
     assert [start_s for stream, start_s, _ in left if stream == "fm-1"] == [600.0, 900.0]
