@@ -1,0 +1,86 @@
+"""A worker that starts from the state of another version: the one before is read, a newer one is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from index.catalogue import Catalogue
+from stream_monitor.kafka.stream_state import FORMAT, StateError
+from tests.fakes.clock import FakeClock
+from tests.fakes.encoder import RememberingEncoder
+from tests.fakes.library import encoder_with_cohort, library
+from tests.fakes.log import Life, Log
+from tests.stream_monitor.kafka.audio_log import HOMES, Fate, logged
+from tests.stream_monitor.kafka.bench import Bench, everything
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Two songs are enrolled."""
+    encoder = encoder_with_cohort(RememberingEncoder())
+    folder = library(Path(tmp_path_factory.mktemp("formats")) / "catalogue", encoder, songs=2, seconds=30.0)
+    with Catalogue.open(folder, encoder_fingerprint=encoder.fingerprint, index="exact") as opened:
+        yield Bench(encoder, opened)
+
+
+def halfway(bench: Bench, clock: FakeClock, write: Callable[[Document], None]) -> Log:
+    """A log that a worker has heard a part of, whose snapshots then are as another version writes them."""
+    log = logged(Fate(seed=4))
+    assert not bench.work(log, clock, Life(shares=(frozenset(HOMES),), label="after commit", times=6))
+    opened = 0
+    for number, records in log.state.items():
+        for place, (key, value) in enumerate(records):
+            if value is not None:
+                document = json.loads(value)
+                opened += len(document["tracker"]["plays"])
+                write(document)
+                records[place] = (key, json.dumps(document).encode())
+        log.state[number] = records
+    assert opened  # else there would be nothing to go on with
+    return log
+
+
+def as_format_1(document: Document) -> None:
+    """It said nothing about uploads and conditions."""
+    document["format"] = 1
+    del document["upload"], document["account"]["conditions"]
+
+
+def plays(events: list[Any]) -> list[tuple[str, Document]]:
+    """Revisions of plays, in the order of each stream."""
+    found = [event if isinstance(event, dict) else json.loads(event) for event in events]
+    told = [json.loads(json.dumps(event)) for event in found if event["type"] == "music.play.v1"]
+    for event in told:
+        del event["data"]["detected_at"]
+    return sorted(((event["id"], event["data"]) for event in told), key=lambda pair: pair[0])
+
+
+def test_the_state_of_the_version_before_is_gone_on_with(bench: Bench) -> None:
+    """Open plays go on with their ids and revisions, none twice; an upload that was begun under it is never clear."""
+    clock = FakeClock()
+    log = halfway(bench, clock, as_format_1)
+    begun = {str(key) for key in log.open_streams()}
+    assert bench.work(log, clock, everything(HOMES))
+    assert plays([json.loads(each) for each in log.events]) == plays(bench.model(log))
+    verdicts = [json.loads(each) for each in log.events if b"music.verdict.v1" in each]
+    of_begun = [each["data"] for each in verdicts if f"b'upload/{each['data']['stream_id']}'" in begun]
+    assert of_begun
+    assert all(each["verdict"] != "clear" for each in of_begun)
+
+
+def test_the_state_of_a_newer_version_is_refused_and_left(bench: Bench) -> None:
+    """Exit code 5 of `run`, what to do, and nothing is committed."""
+    clock = FakeClock()
+    log = halfway(bench, clock, lambda document: document.update(format=FORMAT + 1))
+    offsets, told = dict(log.offsets), len(log.events)
+    with pytest.raises(StateError, match="let the version that wrote it end its streams") as caught:
+        bench.work(log, clock, everything(HOMES))
+    assert caught.value.exit_code == 5
+    assert (log.offsets, len(log.events)) == (offsets, told)
