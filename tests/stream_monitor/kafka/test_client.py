@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -59,6 +60,44 @@ def test_only_what_is_committed_is_seen(admin: Admin, settings: KafkaSettings) -
         (b"k", b"kept", [("h", b"2")]),
         (b"k", None, []),
     ]
+
+
+def test_members_that_have_little_time_for_polling_come_to_rest(admin: Admin, settings: KafkaSettings) -> None:
+    """Three that work between their polls for longer than a join takes; while one joins, it says so, and then stays.
+
+    The client throws a join away that ends between two polls: without our waiting for it they join for ever.
+    """
+    admin.create("rest-in", 6, 1, {})
+    seen: list[tuple[int, tuple[int, frozenset[Partition]]]] = []
+    stopping = threading.Event()
+
+    def work(number: int) -> None:
+        with Consumer(grouped(settings, "rest-group"), ["rest-in"], session_s=6.0) as consumer:
+            while not stopping.is_set():
+                consumer.poll(0.0)
+                now = consumer.membership()
+                if now.settled:
+                    seen.append((number, (now.generation[1], now.partitions)))
+                time.sleep(0.5)
+
+    def at_rest() -> bool:
+        newest = dict(seen[-30:])
+        generations = {generation for generation, _ in newest.values()}
+        return len(newest) == 3 and len(generations) == 1 and all(len(own) == 2 for _, own in newest.values())
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+        time.sleep(1.0)
+    try:
+        deadline = time.monotonic() + 60
+        while not (len(seen) >= 30 and at_rest()):
+            assert time.monotonic() < deadline, f"the group did not come to rest: {seen[-6:]}"
+            time.sleep(0.5)
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_a_worker_whose_name_was_taken_is_fenced(admin: Admin, settings: KafkaSettings) -> None:
