@@ -35,6 +35,8 @@ from stream_monitor.store.selecting import condition
 
 CONFLICT: Final = "conflict"
 """Code of an event that contradicts the stored one of its id."""
+UNSTORABLE: Final = "unstorable"
+"""Code of an event that the database refused."""
 TOLD: Final = (plays, statuses, verdicts, events)
 """Events last: the others look there for a time that they do not have themselves."""
 
@@ -80,7 +82,7 @@ def erase(database: Database, selection: Selection, *, really: bool) -> Mapping[
     scope = Selection(streams=selection.streams, since=selection.since, until=until)
     with database.writing() as connection:
         chosen = {table: _erased(table, scope) for table in TOLD}
-        counts = _take(connection, {**chosen, rejects: _conflicts(connection, scope)}, really=really)
+        counts = _take(connection, {**chosen, rejects: _put_aside(connection, scope)}, really=really)
         if really:
             _write_down(connection, scope, now)
     return counts
@@ -125,10 +127,10 @@ def _erased(table: Table, scope: Selection) -> ColumnElement[bool]:
     return or_(known, and_(*untimed, found.exists()))
 
 
-def _conflicts(connection: Connection, scope: Selection) -> ColumnElement[bool]:
-    """Values that contradict a stored event hold what was heard, too."""
+def _put_aside(connection: Connection, scope: Selection) -> ColumnElement[bool]:
+    """Events that contradict a stored one, or that the database refused, hold what was heard, too."""
     erasure, places = Erasure(selection=scope), []
-    for row in connection.execute(select(rejects).where(rejects.c.code == CONFLICT)):
+    for row in connection.execute(select(rejects).where(rejects.c.code.in_((CONFLICT, UNSTORABLE)))):
         try:
             entry = read(row.value)
         except PoisonError:

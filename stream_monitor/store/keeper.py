@@ -16,6 +16,7 @@ import structlog
 from stream_monitor.clock import Clock
 from stream_monitor.kafka.client import CommittingConsumer, Membership, Partition, Received
 from stream_monitor.kafka.errors import BrokerError, PoisonError, PositionError
+from stream_monitor.store.erasing import UNSTORABLE
 from stream_monitor.store.errors import OvertakenError, UnavailableError, UnstorableError
 from stream_monitor.store.journal import Journal, Moved, Written
 from stream_monitor.store.positions import Stored
@@ -186,7 +187,7 @@ class Keeper:
                 self._keep(records[:half])
                 self._keep(records[half:])
                 return
-            written = self._journal.reject(records[0], PoisonError("unstorable", str(error)), moved)
+            written = self._journal.reject(records[0], PoisonError(UNSTORABLE, str(error)), moved)
         self._positions |= {partition: step.after for partition, step in moved.items()}
         self._newest_ms = max(record.appended_ms for record in records)
         self._count(written)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from stream_monitor.cli import main
+from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.store.database import Database
+from stream_monitor.store.erasing import UNSTORABLE
 from stream_monitor.store.journal import Journal, Moved
 from stream_monitor.store.positions import Stored
 from tests.stream_monitor.store.told import Event, a_day, lines, play, record
@@ -27,6 +29,15 @@ def fill(database: Database, told: list[Event], run_id: str = "live") -> None:
         journal.move(place, None, before)
     after = Stored(topic_id="id", next_offset=before.next_offset + len(told))
     journal.write(records, {place: Moved(before=before, after=after)})
+
+
+def put_aside(database: Database, event: Event) -> None:
+    """What `store` does with an event that the database refuses."""
+    journal, topic = Journal(database, "live"), "match.events.live"
+    ((place, before),) = journal.positions(topic).items()
+    after = Stored(topic_id=before.topic_id, next_offset=before.next_offset + 1)
+    refused = record(event, before.next_offset, topic=topic)
+    journal.reject(refused, PoisonError(UNSTORABLE, "refused"), {place: Moved(before=before, after=after)})
 
 
 @pytest.fixture
@@ -103,6 +114,8 @@ def test_what_is_erased_stays_erased(database: Database, config: str, capsys: py
     """Counted first, then gone from every table; the same events once more do not bring it back, others come."""
     told = a_day(streams=2, plays=4)
     fill(database, [*told, play(1, stream="fm-1", score=0.125), play(3, stream="fm-1", score=0.125)])  # contradict them
+    for stream in ("fm-1", "fm-2"):
+        put_aside(database, play(0, stream=stream, score=0.25))
     erase = ["store", "erase", "--config", config, "--stream", "fm-1", "--to", "2026-11-22T00:10"]
     for options in ([], ["--yes"]):
         capsys.readouterr()
@@ -110,7 +123,7 @@ def test_what_is_erased_stays_erased(database: Database, config: str, capsys: py
         counted = json.loads(capsys.readouterr().out)
         assert counted == {
             "erased": bool(options),
-            "rows": {"plays": 2, "statuses": 2, "verdicts": 0, "events": 8, "rejects": 1},
+            "rows": {"plays": 2, "statuses": 2, "verdicts": 0, "events": 8, "rejects": 2},
         }
     left = plays_of(capsys, config)
     assert [start_s for stream, start_s, _ in left if stream == "fm-1"] == [600.0, 900.0]
