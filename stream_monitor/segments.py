@@ -6,6 +6,7 @@ Positions are integer samples on the stream's own clock, windows are half-open.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +18,12 @@ StreamKind = Literal["broadcast", "upload"]
 
 SEGMENT_SAMPLES = 110_250
 """Samples of a full segment: 5 s at 22,050 Hz."""
+_STREAM_ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+
+
+def is_stream_id(text: str) -> bool:
+    """Whether a stream may be named so: 1 to 256 characters, no control characters, all of them possible in UTF-8."""
+    return _STREAM_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)

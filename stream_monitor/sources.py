@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from stream_monitor.errors import CannotOpenError, DuplicateIdError, SourceError
-from stream_monitor.segments import StreamKey, StreamKind
+from stream_monitor.segments import StreamKey, StreamKind, is_stream_id
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset(
@@ -57,20 +57,30 @@ def parse_sources(texts: Sequence[str], *, kind: StreamKind | None = None) -> li
 
     Raises:
         SourceError: An empty text, an address of another scheme than HTTP, a folder without audio, an ID for a folder
-            of several files, or standard input twice.
+            of several files, one that no stream can have, or standard input twice.
         DuplicateIdError: Two sources with one ID.
     """
     sources = [source for text in texts for source in _parse_one(text, kind)]
-    if sum(source.medium == "stdin" for source in sources) > 1:
-        raise SourceError("standard input (-) can be read only once; it is named several times")
-    check_ids(sources)
+    check_sources(sources)
     return sources
 
 
-def check_ids(sources: Iterable[Source]) -> None:
-    """Raises a DuplicateIdError where two sources have one ID."""
+def check_sources(sources: Sequence[Source]) -> None:
+    """Whether they can be read together.
+
+    Raises:
+        SourceError: Standard input is named twice, or an ID cannot be a stream's.
+        DuplicateIdError: Two sources with one ID.
+    """
+    if sum(source.medium == "stdin" for source in sources) > 1:
+        raise SourceError("standard input (-) can be read only once; it is named several times")
     seen: dict[str, str] = {}
     for source in sources:
+        if not is_stream_id(source.stream_id):
+            raise SourceError(
+                f"{source.location!r} cannot have the ID {source.stream_id!r}: 1 to 256 characters of UTF-8, no control"
+                " characters; give it another as ID=SOURCE"
+            )
         if source.stream_id in seen:
             raise DuplicateIdError(
                 f"two sources have the ID {source.stream_id!r}: {seen[source.stream_id]} and {source.location};"
@@ -116,10 +126,24 @@ def _files_of_folder(folder: Path) -> list[Path]:
 def _parse_one(text: str, kind: StreamKind | None) -> list[Source]:
     if not text:
         raise SourceError("a SOURCE is empty")
-    stream_id: str | None = None
     named = _ID.match(text)
     if named and not Path(text).exists():
-        stream_id, text = named["id"], named["source"]
+        return sources_at(named["source"], stream_id=named["id"], kind=kind)
+    return sources_at(text, kind=kind)
+
+
+def sources_at(text: str, *, stream_id: str | None = None, kind: StreamKind | None = None) -> list[Source]:
+    """What an address, a path or `-` stands for.
+
+    Args:
+        text: The SOURCE without an ID.
+        stream_id: Its ID; None takes the stem.
+        kind: As for `parse_sources`.
+
+    Raises:
+        SourceError: As `parse_sources`.
+        CannotOpenError: A folder cannot be listed.
+    """
     if text == "-":
         return [Source(stream_id=stream_id or "stdin", kind=kind or "broadcast", medium="stdin", location="-")]
     if _URL.match(text):

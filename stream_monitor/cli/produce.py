@@ -49,9 +49,9 @@ def produce(
     """
     from stream_monitor.config import load
     from stream_monitor.errors import SettingsError
-    from stream_monitor.kafka.settings import KafkaSettings
+    from stream_monitor.kafka.settings import KafkaSettings, is_topic_name
     from stream_monitor.kafka.stations import read_stations
-    from stream_monitor.sources import check_ids, parse_sources
+    from stream_monitor.sources import check_sources, parse_sources
 
     config = load(config_path)
     if bootstrap_servers is not None:
@@ -60,12 +60,14 @@ def produce(
         except ValueError:
             raise SettingsError(f"--bootstrap-servers {bootstrap_servers!r}: host:port, with commas between") from None
         config = config.model_copy(update={"kafka": kafka})
+    if topic is not None and not is_topic_name(topic):
+        raise SettingsError(f"--topic {topic!r}: a topic has 1 to 245 letters, digits, dots, - and _")
     if trace:
         config = config.model_copy(update={"produce": config.produce.model_copy(update={"trace": True})})
     found = parse_sources(sources, kind=kind) + ([] if stations is None else read_stations(stations))
     if not found:
         raise SettingsError("nothing to send: name a SOURCE, or give --stations FILE")
-    check_ids(found)
+    check_sources(found)
     return _run(found, config, topic, round(time.time() * 1000) if epoch is None else epoch, realtime)
 
 

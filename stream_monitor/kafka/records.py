@@ -18,7 +18,7 @@ from stream_monitor.errors import EventError
 from stream_monitor.events import rfc3339, source
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.letter import REPLAYS
-from stream_monitor.segments import StreamKey, StreamKind
+from stream_monitor.segments import StreamKey, StreamKind, is_stream_id
 
 Headers = list[tuple[str, bytes]]
 
@@ -42,7 +42,6 @@ LONGEST_S: Final = 60.0
 """A segment of more audio is refused: it would hold up all others."""
 RATES: Final = (4_000, 384_000)
 LARGEST: Final = (1 << 63) - 1
-_ID = re.compile(r"^[^\x00-\x1f\x7f]{1,256}$")
 _NUMBER = re.compile(rb"^[0-9]{1,19}$")
 
 
@@ -137,7 +136,7 @@ def parse(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, b
     if kind not in KINDS:
         raise PoisonError("bad_header", f"ce_kind is {kind!r}, not broadcast or upload")
     stream_id = _text(found, "ce_streamid")
-    if not _ID.match(stream_id):
+    if not is_stream_id(stream_id):
         raise PoisonError("bad_header", f"ce_streamid {stream_id[:80]!r} is not 1 to 256 printable characters")
     if key != stream_id.encode():
         raise PoisonError("wrong_key", f"the key is {key!r} and the stream {stream_id!r}: its segments would scatter")

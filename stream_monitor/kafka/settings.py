@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stream_monitor.kafka.sandbox import SandboxSettings
 
 MiB = 1 << 20
+TOPIC_NAME: Final = r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
+"""What brokers take; `.` and `..` are none."""
+LONGEST_NAME: Final = 245
+"""Brokers take 249 characters; four are left for the dead letters' `.dlq`."""
+
+TopicName = Annotated[str, Field(pattern=TOPIC_NAME, max_length=LONGEST_NAME)]
 
 
 class KafkaSettings(BaseModel):
@@ -22,7 +29,7 @@ class KafkaSettings(BaseModel):
     """host:port of some brokers, with commas between."""
     group_id: str = Field(default="stream-monitor", min_length=1)
     """Workers of one group share the partitions."""
-    instance_id: str | None = None
+    instance_id: str | None = Field(default=None, min_length=1)
     """Name of this worker, kept over restarts, which no other of its group has; null takes the machine's."""
     static_membership: bool = False
     """The group waits for a worker that restarts within `service.session_s` and moves nothing meanwhile."""
@@ -76,15 +83,15 @@ class TopicSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    broadcast: str = "audio.broadcast"
+    broadcast: TopicName = "audio.broadcast"
     """Segments of broadcasts."""
-    uploads: str = "audio.uploads"
+    uploads: TopicName = "audio.uploads"
     """Segments of uploads."""
-    events: str = "match.events"
+    events: TopicName = "match.events"
     """Plays, verdicts, status."""
-    state: str = "monitor.state"
+    state: TopicName = "monitor.state"
     """Snapshots of streams, compacted; as many partitions as the audio has."""
-    catalog: str = "catalog.tracks"
+    catalog: TopicName = "catalog.tracks"
     """Tracks, compacted."""
     partitions: int = Field(default=12, ge=1, le=10_000)
     """Of the audio and of the state. It cannot be changed later: streams would move away from their state."""
@@ -106,6 +113,9 @@ class TopicSettings(BaseModel):
         names = self.names
         if len(set(names)) < len(names):
             raise ValueError(f"two topics have one name: {', '.join(names)}")
+        for name in (self.broadcast, self.uploads, self.events):
+            if dead_letters(name) in names:
+                raise ValueError(f"{dead_letters(name)} is where the dead letters of {name} go: choose another name")
         return self
 
     @property
@@ -121,6 +131,11 @@ class TopicSettings(BaseModel):
     def audio(self, kind: str) -> str:
         """The topic of segments of a kind of stream."""
         return self.broadcast if kind == "broadcast" else self.uploads
+
+
+def is_topic_name(text: str) -> bool:
+    """Whether brokers take it as a topic's name."""
+    return len(text) <= LONGEST_NAME and re.fullmatch(TOPIC_NAME, text) is not None
 
 
 def dead_letters(topic: str) -> str:

@@ -8,8 +8,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stream_monitor.errors import ConfigError
-from stream_monitor.sources import Source, parse_sources
+from stream_monitor.errors import ConfigError, InputError, SourceError
+from stream_monitor.sources import Source, sources_at
 
 
 class Station(BaseModel):
@@ -35,8 +35,7 @@ def read_stations(path: Path) -> list[Source]:
     """The sources of a list, in its order.
 
     Raises:
-        ConfigError: It cannot be read, is no YAML, or has a wrong or unknown key.
-        SourceError: A source cannot be used.
+        ConfigError: It cannot be read, is no YAML, has a wrong or unknown key, or a source cannot be used.
     """
     try:
         listed = StationList.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -47,12 +46,16 @@ def read_stations(path: Path) -> list[Source]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where}: {first['msg']}; a station is {{id: fm-1, source: URL}}") from error
-    return [source for station in listed.stations for source in _sources(station, path.parent)]
+        wrong = f"{where}: {first['msg']}" if where else "no list of stations"
+        raise ConfigError(f"{path}: {wrong}; as in stations: [{{id: fm-1, source: URL}}]") from error
+    return [source for station in listed.stations for source in _sources(station, path)]
 
 
-def _sources(station: Station, folder: Path) -> list[Source]:
+def _sources(station: Station, path: Path) -> list[Source]:
     where = station.source
     if "://" not in where and where != "-":
-        where = str(folder / where)
-    return parse_sources([f"{station.id}={where}"], kind=station.kind)
+        where = str(path.parent / where)
+    try:
+        return sources_at(where, stream_id=station.id, kind=station.kind)
+    except (SourceError, InputError) as error:
+        raise ConfigError(f"{path}: station {station.id!r}: {error}") from error

@@ -7,7 +7,7 @@ only be seen when state and audio have parted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from stream_monitor.kafka.client import Admin
@@ -27,6 +27,8 @@ class Topic:
     name: str
     partitions: int
     settings: dict[str, str]
+    of_streams: bool = False
+    """A stream's audio and state are looked for in the partition that its name gives."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,12 +44,13 @@ class Finding:
 
 def wanted(settings: TopicSettings) -> list[Topic]:
     """Every topic of the service."""
-    audio = {
+    all_kept = {"cleanup.policy": "delete"}  # a compacted topic would lose all segments of a stream but the last
+    audio = all_kept | {
         # Replay, idleness and lag are measured on the broker's clock, not on producers'.
         "message.timestamp.type": "LogAppendTime",
         "retention.ms": str(round(settings.audio_hours * HOUR_MS)),
     }
-    kept = {"retention.ms": str(round(24 * settings.event_days * HOUR_MS))}
+    kept = all_kept | {"retention.ms": str(round(24 * settings.event_days * HOUR_MS))}
     compacted = {
         "cleanup.policy": "compact",
         "segment.ms": str(COMPACTED_SEGMENT_MS),
@@ -55,17 +58,17 @@ def wanted(settings: TopicSettings) -> list[Topic]:
         "delete.retention.ms": str(round(settings.tombstone_hours * HOUR_MS)),
     }
     topics = [
-        Topic(name=settings.broadcast, partitions=settings.partitions, settings=audio),
-        Topic(name=settings.uploads, partitions=settings.partitions, settings=audio),
+        Topic(name=settings.broadcast, partitions=settings.partitions, settings=audio, of_streams=True),
+        Topic(name=settings.uploads, partitions=settings.partitions, settings=audio, of_streams=True),
         Topic(name=settings.events, partitions=settings.partitions, settings=kept),
-        Topic(name=settings.state, partitions=settings.partitions, settings=compacted),
+        Topic(name=settings.state, partitions=settings.partitions, settings=compacted, of_streams=True),
         Topic(name=settings.catalog, partitions=1, settings=compacted),
         Topic(name=dead_letters(settings.broadcast), partitions=1, settings=kept),
         Topic(name=dead_letters(settings.uploads), partitions=1, settings=kept),
         Topic(name=dead_letters(settings.events), partitions=1, settings=kept),
     ]
     copies = {"min.insync.replicas": str(settings.min_in_sync)}
-    return [Topic(name=each.name, partitions=each.partitions, settings=each.settings | copies) for each in topics]
+    return [replace(each, settings=each.settings | copies) for each in topics]
 
 
 def create(admin: Admin, settings: TopicSettings, tell: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
@@ -107,12 +110,19 @@ def _compared(admin: Admin, topic: Topic, replication: int) -> Finding:
         return Finding(topic=topic.name, good=False, message="missing: `stream-monitor topics create` makes it")
     wrong = []
     if found.partitions != topic.partitions:
-        wrong.append(
-            f"{found.partitions} partitions, {topic.partitions} are configured: streams would part from their state;"
-            f" set topics.partitions to {found.partitions}, or start with a new topic"
+        mended = (
+            f"are configured: streams would part from their state; set topics.partitions to {found.partitions}, or"
+            " start with a new topic"
+            if topic.of_streams
+            else "are needed: name a new topic, or delete this one when nothing in it is needed any more, and"
+            " `stream-monitor topics create` makes it"
         )
+        wrong.append(f"{found.partitions} partitions, {topic.partitions} {mended}")
     if found.replication < replication:
-        wrong.append(f"{found.replication} copies, {replication} are configured")
+        wrong.append(
+            f"{found.replication} copies, {replication} are configured: add copies with kafka-reassign-partitions, or"
+            " set topics.replication lower"
+        )
     wrong += [
         f"{key} is {found.settings.get(key)}, not {value}: kafka-configs --alter --topic {topic.name}"
         f" --add-config {key}={value}"
@@ -120,6 +130,6 @@ def _compared(admin: Admin, topic: Topic, replication: int) -> Finding:
         if found.settings.get(key) != value
     ]
     if wrong:
-        parted = found.partitions != topic.partitions
+        parted = topic.of_streams and found.partitions != topic.partitions
         return Finding(topic=topic.name, good=False, message="; ".join(wrong), parted=parted)
     return Finding(topic=topic.name, good=True, message=f"as configured, {found.partitions} partitions")

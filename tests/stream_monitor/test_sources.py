@@ -68,6 +68,7 @@ def test_two_equal_ids_are_refused_with_both_places(texts: list[str]) -> None:
         (["file:///etc/passwd"], "http"),
         (["http:///a"], "http"),
         (["-", "x=-"], "once"),
+        (["http://h/" + 300 * "x"], "1 to 256 characters"),
     ],
 )
 def test_what_cannot_be_a_source_is_refused(texts: list[str], message: str) -> None:

@@ -145,11 +145,31 @@ def test_a_topic_that_is_not_there_is_named(
         ([], "nothing to send"),
         (["a.wav", "--bootstrap-servers", "nowhere"], "host:port"),
         (["--stations", "gone.yaml"], "gone.yaml: the stations cannot be read"),
+        (["http://h/a", "--topic", "a b"], "--topic 'a b'"),
     ],
 )
 def test_what_cannot_work_is_refused(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, before a broker is asked."""
     assert main(["produce", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[]", "no list of stations"),
+        ("stations: [{id: fm-1}]", "stations.0.source"),
+        ("stations: [{id: fm-1, source: 'ftp://h/a'}]", "station 'fm-1'"),
+        ('stations: [{id: "a\\tb", source: "http://h/a"}]', "no control"),
+        ("stations: [{id: a=b, source: '-'}, {id: c, source: '-'}]", "only once"),
+    ],
+)
+def test_a_list_of_stations_that_cannot_work_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    """With the place in it, before a broker is asked."""
+    (tmp_path / "stations.yaml").write_text(text + "\n", encoding="utf-8")
+    assert main(["produce", "--stations", str(tmp_path / "stations.yaml")]) == 2
     assert words in capsys.readouterr().err
 
 

@@ -46,7 +46,7 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         ({**ssl, "ca_file": tmp_path / "gone.pem"}, "gone.pem cannot be used"),
         ({**ssl, "ca_file": own.key}, "worker.key cannot be used"),
         ({**ssl, "certificate_file": own.certificate, "key_file": locked}, "locked.key cannot be used"),
-        ({**sasl, "password_file": tmp_path / "gone"}, "kafka.password_file .*gone: No such file"),
+        ({**sasl, "password_file": tmp_path / "gone"}, "kafka.password_file .*gone: it cannot be read: No such file"),
         ({**sasl, "password_file": tmp_path / "latin"}, "kafka.password_file .*latin: it is not UTF-8"),
     ):
         with pytest.raises(SettingsError, match=named):

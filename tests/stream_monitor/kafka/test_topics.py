@@ -41,10 +41,14 @@ def test_another_number_of_partitions_is_told_and_left(
     """Streams would part from their state; exit code 2 with what to do."""
     names = TopicSettings.model_validate(yaml.safe_load(config_file.read_text())["topics"])
     admin.create(names.uploads, 5, 1, {"message.timestamp.type": "CreateTime"})
+    admin.create(names.broadcast, 3, 1, {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "compact"})
+    admin.create(names.catalog, 3, 1, {})
     assert main(["topics", "create", "--config", str(config_file)]) == 2
     told = capsys.readouterr().out
     assert f"BAD {names.uploads}: 5 partitions, 3 are configured" in told
     assert "message.timestamp.type is CreateTime, not LogAppendTime: kafka-configs --alter" in told
+    assert f"BAD {names.broadcast}: cleanup.policy is compact, not delete" in told  # segments would be lost
+    assert f"BAD {names.catalog}: 3 partitions, 1 are needed: name a new topic" in told
     found = admin.describe(names.uploads, ["message.timestamp.type"])
     assert found is not None
     assert (found.partitions, found.settings["message.timestamp.type"]) == (5, "CreateTime")
@@ -77,6 +81,10 @@ def test_a_broker_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("topics: {replication: 1}", "more than the 1 copies"),
         ("topics: {events: x, state: x}", "two topics have one name"),
         ("topics: {partition: 3}", "did you mean 'partitions'"),
+        ("topics: {events: 'a b'}", "topics.events"),
+        ("topics: {events: ..}", "topics.events"),
+        ("topics: {broadcast: " + 246 * "x" + "}", "topics.broadcast"),
+        ("topics: {broadcast: x, state: x.dlq}", "x.dlq is where the dead letters of x go"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(

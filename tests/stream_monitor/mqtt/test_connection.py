@@ -106,7 +106,7 @@ def test_files_that_cannot_be_read_end_at_once(tmp_path: Path) -> None:
     (tmp_path / "rubbish").write_text("no certificate")
     with pytest.raises(SettingsError, match=r"mqtt: the certificates .*rubbish cannot be used"):
         tls_context(MqttSettings(tls=True, ca_file=tmp_path / "rubbish"))
-    with pytest.raises(SettingsError, match=r"mqtt\.password_file .*absent: No such file"):
+    with pytest.raises(SettingsError, match=r"mqtt\.password_file .*absent: it cannot be read: No such file"):
         password(MqttSettings(username="relay", password_file=tmp_path / "absent"))
 
 
