@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 from tests.stack.server import HOST, Server, ServerError, free_ports, listens
@@ -35,6 +36,11 @@ class Mosquitto:
     def start(self) -> None:
         """Starts it and waits until it takes connections."""
         self.server.start(lambda: listens(self.port))
+
+    def reload(self) -> None:
+        """Has it read its users and access list again."""
+        if self.server.pid is not None:
+            os.kill(self.server.pid, signal.SIGHUP)
 
     def stop(self) -> None:
         """Ends it."""

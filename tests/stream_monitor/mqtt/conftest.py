@@ -62,8 +62,10 @@ def authority(folder: Path, name: str) -> Path:
 
 @pytest.fixture
 def guarded(start: Start, tmp_path: Path) -> Mosquitto:
-    """Takes TLS only, and the user `relay` with the password `tulip` only; its certificate is `broker.crt`."""
+    """Takes TLS only, from `relay` with the password `tulip` and `reader` with `fern`; its certificate is `broker.crt`."""
     certificate = authority(tmp_path, "broker")
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(tmp_path / "users"), "relay", "tulip"], check=True)
+    (tmp_path / "users").touch(mode=0o600)
+    for user, password in {"relay": "tulip", "reader": "fern"}.items():
+        subprocess.run(["mosquitto_passwd", "-b", str(tmp_path / "users"), user, password], check=True)
     extra = f"certfile {certificate}\nkeyfile {certificate.with_suffix('.key')}\n"
     return start(f"{extra}allow_anonymous false\npassword_file {tmp_path}/users\n")

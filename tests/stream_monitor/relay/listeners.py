@@ -20,21 +20,33 @@ Answer = Callable[[int, str], tuple[int, dict[str, str]]]
 """From how many were posted and the event's id to status and headers."""
 
 
+MESSAGE = "> "
+"""What a message's line starts with; other lines say what `mosquitto_sub` does."""
+
+
 class Subscriber:
-    """A `mosquitto_sub` process and what it printed."""
+    """A `mosquitto_sub` process and what it printed; whoever has one is subscribed."""
 
     def __init__(self, port: int, topic: str = "music/#", *options: str) -> None:
-        command = ["mosquitto_sub", "-V", "5", "-h", HOST, "-p", str(port), "-t", topic, "-q", "1", "-F", "%t %r %p"]
+        command = ["stdbuf", "-oL", "mosquitto_sub", "-d", "-V", "5", "-h", HOST, "-p", str(port), "-t", topic]
+        command += ["-q", "1", "-F", f"{MESSAGE}%t %r %p"]
         self._process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+        self._subscribed = threading.Event()
         self.lines: list[tuple[str, bool, dict[str, Any]]] = []
         """Topic, whether it was retained, payload; an empty payload is an empty object."""
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        time.sleep(0.5)
+        if not self._subscribed.wait(60):
+            self.close()
+            raise AssertionError("mosquitto_sub could not subscribe")
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            topic, retained, payload = line.rstrip("\n").split(" ", 2)
+            if line.startswith("Subscribed "):
+                self._subscribed.set()
+            if not line.startswith(MESSAGE):
+                continue
+            topic, retained, payload = line.removeprefix(MESSAGE).rstrip("\n").split(" ", 2)
             self.lines.append((topic, retained == "1", json.loads(payload or "{}")))
 
     def told(self) -> list[tuple[str, dict[str, Any]]]:
