@@ -53,8 +53,7 @@ def report(
     if run_id is not None and events_path is not None:
         raise click.UsageError("--run-id is of a store; a file of events has one run only")
     chosen = selection(streams, since, until, day)
-    stored = events_path is None
-    ledger = _of_store(url, config_path, chosen, run_id) if stored else _of_events(str(events_path), chosen)
+    ledger = _of_events(events_path, chosen) if events_path is not None else _of_store(url, config_path, chosen, run_id)
     made = _made(format_name, ledger, chosen)
     if output is None:
         click.echo(made, nl=False)

@@ -268,8 +268,7 @@ class Worker:
         self._unsaid.outcomes += self._pipeline.flush()
         if self._membership is None or not self._unsaid.anything:
             return
-        membership = self._consumer.membership()
-        if membership != self._membership or not membership.settled:
+        if self._consumer.membership() != self._membership:
             return  # the next turn of the loop takes over from what is committed
         unsaid, self._unsaid = self._unsaid, Unsaid()
         going = {name_of(stream): stream for stream in self._pipeline.streams}

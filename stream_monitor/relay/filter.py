@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from stream_monitor.errors import SettingsError
+from stream_monitor.event_types import EventType
 from stream_monitor.metadata import read_metadata
 from stream_monitor.relay.alert import Alert
 
@@ -21,7 +22,7 @@ class FilterSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    types: tuple[Literal["music.play.v1", "music.verdict.v1", "stream.status.v1"], ...] = ()
+    types: tuple[EventType, ...] = ()
     """Types of events."""
     statuses: tuple[Literal["provisional", "updated", "final", "retracted"], ...] = ()
     """Of plays."""

@@ -57,8 +57,8 @@ class WebhookSettings(BaseModel):
     def _can_be_asked(cls, value: str) -> str:
         try:
             port = urlsplit(value).port
-        except ValueError as error:
-            raise ValueError("its port is not a number from 1 to 65535") from error
+        except ValueError:
+            port = 0
         if port == 0:
             raise ValueError("its port is not a number from 1 to 65535")
         return value

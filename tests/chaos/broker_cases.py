@@ -6,7 +6,7 @@ import random
 import signal
 import time
 
-from tests.chaos.case import WORKERS, Case, Proof, Scale, until, until_told
+from tests.chaos.case import WORKERS, Case, Proof, Scale, until, until_assigned, until_told
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.proxy import Mode
 from tests.chaos.rig import Rig
@@ -61,8 +61,7 @@ def bad_link(mode: Mode, seconds: float | None = None) -> Case:
     def case(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
         lab.send_world()
         lab.supervise(*WORKERS)
-        for name in WORKERS:
-            until(lambda name=name: lab.taken_over(name) > 0, what="partitions for all three")
+        until_assigned(lab, *WORKERS)
         proxy, direct = rig.proxies[0], rig.cluster.nodes[0].port
         if rig.namespace is None or rig.namespace.reaches(direct):
             raise CaseError(f"a worker can go past the proxy, to port {direct}")

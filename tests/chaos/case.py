@@ -50,6 +50,12 @@ def until(true: Callable[[], bool], deadline_s: float = 180.0, what: str = "what
         time.sleep(0.2)
 
 
+def until_assigned(lab: Lab, *names: str) -> None:
+    """Waits until each of these workers was given partitions once."""
+    for name in names:
+        until(lambda name=name: lab.taken_over(name) > 0, what=f"partitions for {name}")
+
+
 def until_told(lab: Lab) -> None:
     """Waits until the first event is committed."""
     until(lambda: len(lab.events()) > 0, what="the first event")

@@ -49,6 +49,7 @@ class Lab:
     """Exit codes of workers that ended by themselves or were killed."""
     _supervised: threading.Event = field(default_factory=threading.Event)
     _supervisors: list[threading.Thread] = field(default_factory=list)
+    _others: list[Lab] = field(default_factory=list)
 
     @property
     def config(self) -> Path:
@@ -101,6 +102,7 @@ class Lab:
             service=self.service,
             enter=self.enter,
         )
+        self._others.append(made)
         made.open()
         return made
 
@@ -185,7 +187,9 @@ class Lab:
         return text.rpartition(")")[2].split()[0] == "T"
 
     def finish(self) -> None:
-        """Ends all workers."""
+        """Ends all workers, those of `another` too."""
+        for other in self._others:
+            other.finish()
         self._supervised.set()
         for thread in self._supervisors:
             thread.join(10)

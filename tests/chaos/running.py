@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.case import Proof, Scale
+from tests.chaos.case import Scale
 from tests.chaos.cases import CASES
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.rig import Rig
@@ -54,20 +54,22 @@ def run_cases(names: Sequence[str], world: World, folder: Path, *, scale: Scale,
             begun = time.monotonic()
             result: dict[str, Any] = {"case": name, "scale": scale.name, "seed": seed}
             try:
-                lab = Lab(name=f"case-{number}-{seed}", bootstrap="", folder=folder, world=world)
-                proof = _run(name, shared, lab, oracle, scale, random.Random(seed))
-                result |= {"proof": proof, "good": True}
+                case, kind = CASES[name]
+                with ExitStack() as own:
+                    rig = shared
+                    if kind != "one":
+                        rig = own.enter_context(Rig(kind=kind, folder=folder / f"case-{number}"))
+                    lab = Lab(
+                        name=f"case-{number}-{seed}",
+                        bootstrap=rig.cluster.bootstrap,
+                        folder=folder,
+                        world=world,
+                        replication=rig.replication,
+                        enter=rig.enter,
+                    )
+                    own.callback(lab.finish)
+                    lab.open()
+                    result |= {"proof": case(rig, lab, oracle, scale, random.Random(seed)), "good": True}
             except (AssertionError, ServerError) as error:
                 result |= {"good": False, "reason": str(error)[:2000]}
             yield result | {"seconds": round(time.monotonic() - begun)}
-
-
-def _run(name: str, shared: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """One case on the servers that it asks for."""
-    case, kind = CASES[name]
-    with ExitStack() as own:
-        rig = shared if kind == "one" else own.enter_context(Rig(kind=kind, folder=lab.folder / f"{lab.name}-servers"))
-        lab.bootstrap, lab.replication, lab.enter = rig.cluster.bootstrap, rig.replication, rig.enter
-        own.callback(lab.finish)
-        lab.open()
-        return case(rig, lab, oracle, scale, rng)

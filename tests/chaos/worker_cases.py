@@ -9,10 +9,9 @@ import signal
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 
 from stream_monitor.cli import main
-from tests.chaos.case import WORKERS, Proof, Scale, until, until_told
+from tests.chaos.case import WORKERS, Proof, Scale, until, until_assigned, until_told
 from tests.chaos.disk import SmallDisk
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.rig import Rig
@@ -31,8 +30,7 @@ def labelled_kills(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random
         here = lab.another(f"label-{number}")
         here.start("one", label=label, times=rng.randint(1, 2))
         here.supervise("two", "three")
-        for name in WORKERS:
-            until(partial(_has_partitions, here, name), what="partitions for all three")
+        until_assigned(here, *WORKERS)
         here.send_world()
         if (code := here.workers["one"].wait(180)) != -signal.SIGKILL:
             raise CaseError(f"the point {label!r} was not reached: exit code {code}")
@@ -80,8 +78,7 @@ def zombie(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
     lab.start("one", label="before offsets", times=2, how=signal.SIGSTOP)
     lab.start("two")
     lab.start("three")
-    for name in WORKERS:
-        until(partial(_has_partitions, lab, name), what="partitions for all three")
+    until_assigned(lab, *WORKERS)
     lab.send_world()
     until(lambda: lab.stopped("one"), what="a transaction of the worker that is put to sleep")
     taken_over = lab.taken_over("two")
@@ -99,8 +96,7 @@ def asleep(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
     """A worker is stopped for longer than a transaction may last; whatever it was at, it wakes up and harms nothing."""
     lab.start("one")
     lab.start("two")
-    for name in ("one", "two"):
-        until(partial(_has_partitions, lab, name), what="partitions for both")
+    until_assigned(lab, "one", "two")
     lab.send_world()
     until_told(lab)
     lab.signal("one", signal.SIGSTOP)
@@ -196,7 +192,7 @@ def worker_disk_full(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
         if main(publish):
             raise CaseError("the catalogue could not be published")
         lab.start("one")
-        until(partial(_has_partitions, lab, "one"), what="the worker's partitions")
+        until_assigned(lab, "one")
         disk.fill()
         if main(["catalog", "add", str(path), "--catalog", str(publisher)]) or main(publish):
             raise CaseError("the track could not be published")
@@ -208,7 +204,3 @@ def worker_disk_full(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
         complaints = lab.log("one").read_text().count("No space left")
         lab.finish()
     return {"complaints": complaints, "exit_codes": lab.exits}
-
-
-def _has_partitions(lab: Lab, name: str) -> bool:
-    return lab.taken_over(name) > 0

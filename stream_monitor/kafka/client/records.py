@@ -26,7 +26,7 @@ class Membership:
     generation: tuple[str, int]
     """Our number in the group, and the group's."""
     partitions: frozenset[Partition]
-    settled: bool = field(default=True, compare=False)
+    settled: bool = True
     """False while the group is being joined: the number may be the new one, and the partitions still the old ones."""
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from kafka import KafkaAdminClient
@@ -28,6 +28,7 @@ from tests.stack.kafka_access import KafkaAccess
 PASSWORDS = {"worker": "kept-From-every-log-7319", "guest": "kept-From-every-log-2846"}
 TOPICS = ("broadcast", "uploads", "events", "state", "catalog")
 Rule = tuple[ResourceType, str, Sequence[ACLOperation]]
+T = TypeVar("T")
 
 
 class Guarded:
@@ -77,17 +78,7 @@ class Guarded:
     def forbid(self, name: str, *rules: Rule) -> None:
         """Takes from the access list what `allow` put there."""
         client = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
-        filters = [
-            ACLFilter(
-                f"User:{name}",
-                "*",
-                operation,
-                ACLPermissionType.ALLOW,
-                ResourcePatternFilter(kind, begin, ACLResourcePatternType.PREFIXED),
-            )
-            for kind, begin, operations in rules
-            for operation in operations
-        ]
+        filters = _entries(ACLFilter, ResourcePatternFilter, name, rules)
         assert all(len(removed) == 1 for _, removed, _ in client.delete_acls(filters))
         client.close()
 
@@ -101,19 +92,18 @@ class Guarded:
     def allow(self, name: str, *rules: Rule) -> None:
         """Adds to the access list; a name counts for all that begin with it."""
         client = KafkaAdminClient(bootstrap_servers=self.kafka.bootstrap)
-        acls = [
-            ACL(
-                f"User:{name}",
-                "*",
-                operation,
-                ACLPermissionType.ALLOW,
-                ResourcePattern(kind, begin, ACLResourcePatternType.PREFIXED),
-            )
-            for kind, begin, operations in rules
-            for operation in operations
-        ]
-        client.create_acls(acls)
+        client.create_acls(_entries(ACL, ResourcePattern, name, rules))
         client.close()
+
+
+def _entries(entry: Callable[..., T], pattern: Callable[..., Any], name: str, rules: Sequence[Rule]) -> list[T]:
+    """Of an access list, or to find them there; a name counts for all that begin with it."""
+    prefixed = ACLResourcePatternType.PREFIXED
+    return [
+        entry(f"User:{name}", "*", operation, ACLPermissionType.ALLOW, pattern(kind, begin, prefixed))
+        for kind, begin, operations in rules
+        for operation in operations
+    ]
 
 
 def configuration(path: Path, mark: str, kafka: dict[str, Any], **more: Any) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -28,7 +27,6 @@ from stream_monitor.kafka.errors import AccessError
 from stream_monitor.kafka.settings import KafkaSettings
 from tests.fakes.band import song
 from tests.stack.certificates import Authority, Identity
-from tests.stack.server import ServerError
 from tests.stream_monitor.kafka.guarded import PASSWORDS, Guarded, configuration, needs_of_a_worker
 from tests.stream_monitor.sound import write_audio
 
@@ -40,20 +38,6 @@ pytestmark = [
 
 DEADLINE_S = 120.0
 COMMAND = (sys.executable, "-m", "stream_monitor")
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """Running; with CI=true a missing one fails, else the tests are skipped with the reason."""
-    try:
-        broker = Guarded(tmp_path_factory.mktemp("guarded"))
-        broker.kafka.start()
-    except ServerError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
-    yield broker
-    broker.kafka.stop()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,7 +19,6 @@ from stream_monitor.cli import main
 from stream_monitor.kafka.client import LogReader, Partition
 from stream_monitor.kafka.settings import KafkaSettings
 from tests.fakes.band import song
-from tests.stack.server import ServerError
 from tests.stream_monitor.kafka.guarded import PASSWORDS, Guarded, Rule, configuration, needs_of_a_worker
 from tests.stream_monitor.sound import write_audio
 
@@ -40,20 +38,6 @@ TAKEN: dict[str, Rule] = {
     f"Write of transactional-id {MARK}-one": (ResourceType.TRANSACTIONAL_ID, MARK, WRITE),
 }
 """What the worker says, and the rule that is taken."""
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    """Running; with CI=true a missing one fails, else the tests are skipped with the reason."""
-    try:
-        broker = Guarded(tmp_path_factory.mktemp("guarded"))
-        broker.kafka.start()
-    except ServerError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
-    yield broker
-    broker.kafka.stop()
 
 
 class Place:

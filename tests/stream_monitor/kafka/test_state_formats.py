@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from index.catalogue import Catalogue
 from stream_monitor.kafka.stream_state import FORMAT, StateError
 from tests.fakes.clock import FakeClock
-from tests.fakes.encoder import RememberingEncoder
-from tests.fakes.library import encoder_with_cohort, library
 from tests.fakes.log import Life, Log
 from tests.stream_monitor.kafka.audio_log import HOMES, Fate, logged
 from tests.stream_monitor.kafka.bench import Bench, everything
 
 Document = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Two songs are enrolled."""
-    encoder = encoder_with_cohort(RememberingEncoder())
-    folder = library(Path(tmp_path_factory.mktemp("formats")) / "catalogue", encoder, songs=2, seconds=30.0)
-    with Catalogue.open(folder, encoder_fingerprint=encoder.fingerprint, index="exact") as opened:
-        yield Bench(encoder, opened)
 
 
 def halfway(bench: Bench, clock: FakeClock, write: Callable[[Document], None]) -> Log:

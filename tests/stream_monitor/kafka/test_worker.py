@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.catalogue import Catalogue
 from stream_monitor.kafka.client import Partition, Received
 from tests.fakes.clock import FakeClock
-from tests.fakes.encoder import RememberingEncoder
-from tests.fakes.library import encoder_with_cohort, library
 from tests.fakes.log import Life, Log
 from tests.stream_monitor.kafka.audio_log import BAD, COUNT, HOMES, Fate, logged
 from tests.stream_monitor.kafka.bench import Bench, everything
 
 LABELS = ("after send", "before offsets", "before commit", "after commit", "poll")
 Streams = dict[str, list[dict[str, Any]]]
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Two songs are enrolled."""
-    encoder = encoder_with_cohort(RememberingEncoder())
-    folder = library(Path(tmp_path_factory.mktemp("worker")) / "catalogue", encoder, songs=2, seconds=30.0)
-    with Catalogue.open(folder, encoder_fingerprint=encoder.fingerprint, index="exact") as opened:
-        yield Bench(encoder, opened)
 
 
 def told(events: Sequence[Mapping[str, Any]]) -> Streams:
