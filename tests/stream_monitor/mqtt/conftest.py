@@ -62,7 +62,7 @@ def authority(folder: Path, name: str) -> Path:
 
 @pytest.fixture
 def guarded(start: Start, tmp_path: Path) -> Mosquitto:
-    """Takes TLS only, from `relay` with the password `tulip` and `reader` with `fern`; its certificate is `broker.crt`."""
+    """Takes TLS only, from `relay` (password `tulip`) and `reader` (`fern`); its certificate is `broker.crt`."""
     certificate = authority(tmp_path, "broker")
     (tmp_path / "users").touch(mode=0o600)
     for user, password in {"relay": "tulip", "reader": "fern"}.items():
