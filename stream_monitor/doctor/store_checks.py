@@ -22,10 +22,8 @@ def _store(config: Config) -> Sequence[Finding]:
     with Database(config.store) as database:
         try:
             trial = try_database(database)
-        except UnavailableError as error:
-            return [bad("store", str(error), "start it, or correct store.url and store.password_file")]
-        except SchemaError as error:
-            return [bad("store", str(error), "")]
+        except (UnavailableError, SchemaError) as error:
+            return [bad("store", str(error), "")]  # which says what to do
         where = database.where
     if trial.refused is not None:
         return [bad("store", f"{where} answers and cannot be written: {trial.refused}", "give the user its rights")]

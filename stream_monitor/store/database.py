@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from stream_monitor.secret_file import secret_in
+from stream_monitor.store.advice import advice
 from stream_monitor.store.errors import StoreSettingsError, UnavailableError, UnstorableError
 from stream_monitor.store.settings import StoreSettings
 
@@ -89,7 +90,7 @@ class Database:
         except (DBAPIError, PoolTimeoutError) as error:
             if _is_about_a_value(error):
                 raise UnstorableError(f"{self.where} refuses a value: {_said(error)}") from error
-            raise UnavailableError(f"{self.where}: {_said(error)}") from error
+            raise UnavailableError(f"{self.where}: {_said(error)}: {advice(_cause(error))}") from error
 
 
 def _url(settings: StoreSettings) -> URL:
@@ -148,6 +149,12 @@ def _is_about_a_value(error: Exception) -> bool:
 
 def _said(error: Exception) -> str:
     """The driver's first line, without statement and values."""
-    cause = getattr(error, "orig", None) or error
+    cause = _cause(error)
     lines = str(cause).strip().splitlines()
     return lines[0][:300] if lines else type(cause).__name__
+
+
+def _cause(error: Exception) -> BaseException:
+    """The driver's error, where it is one."""
+    cause: BaseException | None = getattr(error, "orig", None)
+    return error if cause is None else cause

@@ -70,7 +70,7 @@ def test_a_user_who_may_only_read_is_told(postgres_url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("postgresql://nobody:kept-secret-77@127.0.0.1:{port}/plays", "correct store.url and store.password_file"),
+        ("postgresql://nobody:kept-secret-77@127.0.0.1:{port}/plays", "store.url's host, port, database and user"),
         ("sqlite:////nowhere/plays.db", "its folder has to be there"),
         ("oracle://x", "sqlite and postgresql are known"),
     ],
