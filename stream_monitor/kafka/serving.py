@@ -16,7 +16,6 @@ from stream_monitor.clock import Clock, SystemClock
 from stream_monitor.config import Config
 from stream_monitor.kafka.catalogue.opening import opened_catalogue
 from stream_monitor.kafka.client import Admin, LogReader, TransactionalProducer
-from stream_monitor.kafka.errors import PartitionsError, TopicError
 from stream_monitor.kafka.observation import Observation
 from stream_monitor.kafka.observed import (
     ObservedConsumer,
@@ -29,7 +28,7 @@ from stream_monitor.kafka.outbox import Labelled
 from stream_monitor.kafka.records import KINDS
 from stream_monitor.kafka.sandbox import Sandbox
 from stream_monitor.kafka.stream_state import Restored, decode, encode
-from stream_monitor.kafka.topics import check
+from stream_monitor.kafka.topics import check_usable
 from stream_monitor.kafka.worker import Worker
 from stream_monitor.lane_state import LaneState
 from stream_monitor.outcome import Outcome
@@ -102,7 +101,7 @@ def serve(config: Config, catalogue_path: Path, stopping: Callable[[], bool], *,
 
     Raises:
         EncoderError, CatalogueError, SettingsError: Something cannot be used.
-        TopicError, PartitionsError: A topic is missing, or not as it has to be.
+        TopicError, PartitionsError: See `check_usable`.
         FencedError, BrokerError, StateError: See `Worker.run`.
     """
     clock, registry = SystemClock(), new_registry()
@@ -121,10 +120,7 @@ def _serve(
     observation: Observation,
 ) -> None:
     with Admin(config.kafka) as admin:
-        wrong = [finding for finding in check(admin, config.topics) if not finding.good]
-    if wrong:
-        refused = PartitionsError if any(finding.parted for finding in wrong) else TopicError
-        raise refused("; ".join(f"{finding.topic}: {finding.message}" for finding in wrong))
+        check_usable(admin, config.topics)
     encoder = Encoder.load(
         config.encoder.weights,
         device=config.encoder.device,

@@ -6,18 +6,25 @@ only be seen when state and audio have parted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
+import structlog
+
 from stream_monitor.kafka.client import Admin
-from stream_monitor.kafka.errors import TopicError
+from stream_monitor.kafka.errors import PartitionsError, TopicError
 from stream_monitor.kafka.settings import TopicSettings, dead_letters
+
+log = structlog.get_logger(__name__)
 
 HOUR_MS: Final = 3_600_000
 COMPACTED_SEGMENT_MS: Final = HOUR_MS
 """The newest segment of a log is never compacted, so it must not stay the newest for long."""
 COMPACTION_LAG_MS: Final = 6 * HOUR_MS
+HARMLESS: Final = frozenset({"retention.ms", "segment.ms", "max.compaction.lag.ms", "min.cleanable.dirty.ratio"})
+"""Settings that decide about room and time: with another value nothing that is said is wrong. An operator sets
+`retention.ms` lower on a full disk, and workers must start then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +47,8 @@ class Finding:
     message: str
     parted: bool = False
     """Its number of partitions is another one: streams would part from their state."""
+    usable: bool = True
+    """False where working with it would lose or mix up something."""
 
 
 def wanted(settings: TopicSettings) -> list[Topic]:
@@ -104,10 +113,33 @@ def check(admin: Admin, settings: TopicSettings) -> list[Finding]:
     return [_compared(admin, topic, settings.replication) for topic in wanted(settings)]
 
 
+def check_usable(admin: Admin, settings: TopicSettings, names: Collection[str] | None = None) -> None:
+    """Refuses topics that nothing right would come of; what is merely other than configured is logged.
+
+    Args:
+        admin: Who asks.
+        settings: What they have to be.
+        names: Those that are needed; None is all.
+
+    Raises:
+        TopicError: One is missing, or nobody may work with it as it is.
+        PartitionsError: One of audio or state has another number of partitions.
+        BrokerError: The brokers refuse.
+    """
+    wrong = [each for each in check(admin, settings) if not each.good and (names is None or each.topic in names)]
+    refused = [each for each in wrong if not each.usable]
+    if refused:
+        kind = PartitionsError if any(each.parted for each in refused) else TopicError
+        raise kind("; ".join(f"{each.topic}: {each.message}" for each in refused))
+    for each in wrong:
+        log.warning("a topic has another setting than configured", topic=each.topic, found=each.message)
+
+
 def _compared(admin: Admin, topic: Topic, replication: int) -> Finding:
     found = admin.describe(topic.name, list(topic.settings))
     if found is None:
-        return Finding(topic=topic.name, good=False, message="missing: `stream-monitor topics create` makes it")
+        missing = "missing: `stream-monitor topics create` makes it"
+        return Finding(topic=topic.name, good=False, message=missing, usable=False)
     wrong = []
     if found.partitions != topic.partitions:
         mended = (
@@ -123,13 +155,14 @@ def _compared(admin: Admin, topic: Topic, replication: int) -> Finding:
             f"{found.replication} copies, {replication} are configured: add copies with kafka-reassign-partitions, or"
             " set topics.replication lower"
         )
+    differing = [key for key, value in topic.settings.items() if found.settings.get(key) != value]
+    usable = not wrong and HARMLESS.issuperset(differing)
     wrong += [
-        f"{key} is {found.settings.get(key)}, not {value}: kafka-configs --alter --topic {topic.name}"
-        f" --add-config {key}={value}"
-        for key, value in topic.settings.items()
-        if found.settings.get(key) != value
+        f"{key} is {found.settings.get(key)}, not {topic.settings[key]}: kafka-configs --alter --topic {topic.name}"
+        f" --add-config {key}={topic.settings[key]}"
+        for key in differing
     ]
     if wrong:
         parted = topic.of_streams and found.partitions != topic.partitions
-        return Finding(topic=topic.name, good=False, message="; ".join(wrong), parted=parted)
+        return Finding(topic=topic.name, good=False, message="; ".join(wrong), parted=parted, usable=usable)
     return Finding(topic=topic.name, good=True, message=f"as configured, {found.partitions} partitions")

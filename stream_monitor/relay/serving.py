@@ -10,10 +10,9 @@ from stream_monitor.clock import SystemClock
 from stream_monitor.config import Config
 from stream_monitor.errors import MonitorError, SettingsError
 from stream_monitor.kafka.client import Admin
-from stream_monitor.kafka.errors import TopicError
 from stream_monitor.kafka.outbox import Labelled
 from stream_monitor.kafka.settings import KafkaSettings, dead_letters
-from stream_monitor.kafka.topics import check
+from stream_monitor.kafka.topics import check_usable
 from stream_monitor.mqtt.publishing import NAME, MqttDestination
 from stream_monitor.relay.backoff import Backoff
 from stream_monitor.relay.dead_letters import DeadLetters
@@ -40,16 +39,14 @@ def serve(
 
     Raises:
         SettingsError: Something cannot be used, or there is nothing to do.
-        TopicError: The topic of events or of their dead letters is missing, or not as it has to be.
+        TopicError: The topic of events or of their dead letters is missing, or cannot be used as it is.
         BrokerError: No Kafka broker answers at the start.
         AccessError: The brokers do not allow what it needs, whenever that comes out.
     """
     names = chosen(config, only)
     needed = {config.topics.events, dead_letters(config.topics.events)}
     with Admin(config.kafka) as admin:
-        wrong = [each for each in check(admin, config.topics) if not each.good and each.topic in needed]
-    if wrong:
-        raise TopicError("; ".join(f"{finding.topic}: {finding.message}" for finding in wrong))
+        check_usable(admin, config.topics, needed)
     try:
         asyncio.run(_relay(config, names, stopping, at))
     except ExceptionGroup as group:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import yaml
 
 from stream_monitor.cli import main
 from stream_monitor.kafka.client import Admin
+from stream_monitor.kafka.errors import TopicError
 from stream_monitor.kafka.settings import TopicSettings
+from stream_monitor.kafka.topics import check_usable, wanted
 
 
 def test_topics_are_made_once_and_found_good(
@@ -52,6 +55,42 @@ def test_another_number_of_partitions_is_told_and_left(
     found = admin.describe(names.uploads, ["message.timestamp.type"])
     assert found is not None
     assert (found.partitions, found.settings["message.timestamp.type"]) == (5, "CreateTime")
+
+
+def test_a_worker_starts_while_a_topic_keeps_less_than_configured(
+    config_file: Path, admin: Admin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operator whose disk is full sets the retention lower: `run` tells it, and complains of the next thing."""
+    names = TopicSettings.model_validate(yaml.safe_load(config_file.read_text())["topics"])
+    settings = next(each.settings for each in wanted(names) if each.name == names.broadcast)
+    admin.create(names.broadcast, 3, 1, settings | {"retention.ms": "21600000", "segment.ms": "600000"})
+    assert main(["topics", "create", "--config", str(config_file)]) == 2
+    assert f"BAD {names.broadcast}: retention.ms is 21600000, not 86400000: kafka-configs" in capsys.readouterr().out
+    assert main(["run", "--config", str(config_file), "--catalog", str(tmp_path / "none")]) == 2
+    told = capsys.readouterr().err
+    assert "a topic has another setting than configured" in told
+    assert "retention.ms is 21600000, not 86400000" in told
+    assert told.splitlines()[-1].startswith("Error: no catalogue in ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"message.timestamp.type": "CreateTime"}, "message.timestamp.type is CreateTime"),
+        ({"cleanup.policy": "compact", "retention.ms": "1000"}, "cleanup.policy is compact"),
+        ({"min.insync.replicas": "2"}, "min.insync.replicas is 2"),
+    ],
+)
+def test_a_topic_that_would_lose_or_mix_up_records_is_refused(
+    config_file: Path, admin: Admin, tmp_path: Path, wrong: dict[str, str], words: str
+) -> None:
+    """What decides whether events are right ends `run`, whatever else is merely different."""
+    names = TopicSettings.model_validate(yaml.safe_load(config_file.read_text())["topics"])
+    topic = next(each for each in wanted(names) if each.name == names.broadcast)
+    topic = replace(topic, name=f"{topic.name}-{'-'.join(wrong)}")
+    admin.create(topic.name, 3, 1, topic.settings | wrong)
+    with pytest.raises(TopicError, match=words):
+        check_usable(admin, names.model_copy(update={"broadcast": topic.name}), {topic.name})
 
 
 def test_more_copies_than_brokers_are_refused(config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
