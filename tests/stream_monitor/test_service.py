@@ -1,4 +1,4 @@
-"""The whole service as people start it: `configs/service.yaml`, every command a process, real servers; beside `watch`."""
+"""The whole service as people start it: `configs/service.yaml`, commands as processes, real servers; beside `watch`."""
 
 from __future__ import annotations
 
