@@ -27,7 +27,7 @@ format: setup  ## let ruff put the code in order
 bench: setup  ## benchmarks into benchmarks/results/
 	@$(PY) -m stream_monitor bench
 
-chaos: setup  ## the long failure tests: results into benchmarks/results/, their table into docs/reliability.md
+chaos: setup  ## the long failure tests: results into benchmarks/results/
 	@OMP_NUM_THREADS=1 $(PY) -m tests.chaos
 
 stack: setup  ## Kafka, Mosquitto and PostgreSQL on the loopback, data under .stack/

@@ -1,7 +1,7 @@
-"""`python -m tests.chaos`: the long failure tests, as JSON lines and as the table in docs/reliability.md.
+"""`python -m tests.chaos`: the long failure tests, as JSON lines; where asked for, the table in the documentation.
 
 python -m tests.chaos [--case NAME ...] [--scale small|full] [--seed N] [--streams 40] [--output FILE]
-python -m tests.chaos --table FILE ...     # writes the table of these results into docs/reliability.md
+python -m tests.chaos --table FILE ...     # puts these results into the table; other rows stay
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--table", type=Path, nargs="+")
     options = parser.parse_args()
     if options.table:
-        write_table(options.table)
+        write_table(options.table, CASES)
         return 0
     quiet_logging()
     machine = describe(2, " ".join(["python", "-m", "tests.chaos", *sys.argv[1:]]))
@@ -54,7 +54,7 @@ def main() -> int:
             with path.open("a", encoding="utf-8") as sink:
                 sink.write(line + "\n")
             sys.stderr.write(line + "\n")
-    write_table([path])
+    sys.stderr.write(f"put them into the table: python -m tests.chaos --table {path}\n")
     return 1 if bad else 0
 
 

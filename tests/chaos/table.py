@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,27 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
-def write_table(paths: Sequence[Path]) -> None:
-    """Puts the newest result of each case between the marks of the page."""
-    newest: dict[str, dict[str, Any]] = {}
+def write_table(paths: Sequence[Path], known: Collection[str], page: Path = PAGE) -> None:
+    """Puts the newest result of each case between the marks of the page; cases without one keep their rows.
+
+    Args:
+        paths: Results as JSON lines, the newest last.
+        known: All cases; rows of others are taken away.
+        page: What holds the table.
+    """
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    told, _, after = rest.partition(END)
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in told.strip().splitlines()[2:]}
     for path in paths:
         for line in path.read_text(encoding="utf-8").splitlines():
             result = json.loads(line)
-            newest[result["case"]] = result
-    rows = [
+            rows[result["case"]] = _row(result)
+    lines = [
         "| case | came out | scale, seed | seconds | what shows that it hit | revision, date |",
         "|---|---|---|---|---|---|",
+        *(rows[name] for name in ("undisturbed", *known) if name in rows),
     ]
-    rows += [_row(result) for result in newest.values()]
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(rows) + f"\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
 
 
 def _row(result: dict[str, Any]) -> str:
