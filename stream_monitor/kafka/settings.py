@@ -105,6 +105,11 @@ class TopicSettings(BaseModel):
     """How long events and dead letters are kept."""
     tombstone_hours: float = Field(default=168.0, gt=0.0)
     """How long a removed track or a closed stream is still told to those that were away."""
+    state_segment_minutes: float = Field(default=2.0, ge=0.1, le=1440.0)
+    """Snapshots of the last minutes cannot be compacted: a worker that takes over reads them all, those of two or three
+    times as long."""
+    state_dirty_ratio: float = Field(default=0.1, ge=0.0, le=1.0)
+    """The state is compacted when so much of it may be superseded."""
 
     @model_validator(mode="after")
     def _possible(self) -> TopicSettings:

@@ -19,6 +19,7 @@ from stream_monitor.kafka.settings import TopicSettings, dead_letters
 log = structlog.get_logger(__name__)
 
 HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
 COMPACTED_SEGMENT_MS: Final = HOUR_MS
 """The newest segment of a log is never compacted, so it must not stay the newest for long."""
 COMPACTION_LAG_MS: Final = 6 * HOUR_MS
@@ -66,11 +67,16 @@ def wanted(settings: TopicSettings) -> list[Topic]:
         "max.compaction.lag.ms": str(COMPACTION_LAG_MS),
         "delete.retention.ms": str(round(settings.tombstone_hours * HOUR_MS)),
     }
+    # Each stream that is heard has a new snapshot every few seconds, and all that are there are read at a take-over.
+    state = compacted | {
+        "segment.ms": str(round(settings.state_segment_minutes * MINUTE_MS)),
+        "min.cleanable.dirty.ratio": str(settings.state_dirty_ratio),
+    }
     topics = [
         Topic(name=settings.broadcast, partitions=settings.partitions, settings=audio, of_streams=True),
         Topic(name=settings.uploads, partitions=settings.partitions, settings=audio, of_streams=True),
         Topic(name=settings.events, partitions=settings.partitions, settings=kept),
-        Topic(name=settings.state, partitions=settings.partitions, settings=compacted, of_streams=True),
+        Topic(name=settings.state, partitions=settings.partitions, settings=state, of_streams=True),
         Topic(name=settings.catalog, partitions=1, settings=compacted),
         Topic(name=dead_letters(settings.broadcast), partitions=1, settings=kept),
         Topic(name=dead_letters(settings.uploads), partitions=1, settings=kept),

@@ -30,11 +30,19 @@ def test_topics_are_made_once_and_found_good(
         assert main(["topics", command, "--config", str(config_file)]) == 0
         assert capsys.readouterr().out.count("as configured") == 8
     audio = admin.describe(names.broadcast, ["message.timestamp.type", "min.insync.replicas"])
-    state = admin.describe(names.state, ["cleanup.policy", "segment.ms", "max.compaction.lag.ms"])
+    state = admin.describe(names.state, ["cleanup.policy", "segment.ms", "min.cleanable.dirty.ratio"])
+    catalog = admin.describe(names.catalog, ["segment.ms"])
     assert audio is not None
     assert state is not None
     assert audio.settings == {"message.timestamp.type": "LogAppendTime", "min.insync.replicas": "1"}
-    assert state.settings["cleanup.policy"] == "compact"
+    # What was superseded minutes ago is gone: whoever takes over reads all that is there.
+    assert state.settings == {
+        "cleanup.policy": "compact",
+        "segment.ms": "120000",
+        "min.cleanable.dirty.ratio": "0.1",
+    }
+    assert catalog is not None
+    assert catalog.settings["segment.ms"] == "3600000"
     assert state.partitions == audio.partitions == 3
 
 
