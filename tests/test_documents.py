@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tests.command_lines import check, in_document
 
 ROOT = Path(__file__).parents[1]
+RUNBOOK = ROOT / "docs/operations.md"
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docker/*.md"), ROOT / "README.md"])
 
 
@@ -33,3 +36,40 @@ def test_a_wrong_command_line_is_found() -> None:
     for wrong in (["fly"], ["topics", "fly"], ["run"], ["produce", "--kind", "podcast"]):
         with pytest.raises(AssertionError, match=f"stream-monitor {wrong[0]}"):
             check(wrong)
+
+
+def codes_in(folders: list[str]) -> set[str]:
+    """The codes with which the modules of these folders give records up."""
+    modules = [path for folder in folders for path in (ROOT / "stream_monitor" / folder).glob("*.py")]
+    calls = [node for path in modules for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("PoisonError", "UndeliverableError")
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    }
+
+
+WORKER_CODES = codes_in(["kafka"])
+RELAY_CODES = codes_in(["relay", "mqtt", "webhooks"])
+
+
+@pytest.mark.parametrize(
+    ("section", "codes"), [("A poison flood", WORKER_CODES), ("Alerts that are refused", RELAY_CODES)]
+)
+def test_the_runbook_names_every_code_of_a_dead_letter_and_no_other(section: str, codes: set[str]) -> None:
+    """Its table of codes is what the worker and the relay write into `dlq_code`."""
+    text = RUNBOOK.read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
+    rows = text.split("| code | means |")[1].split("\n\n")[0].splitlines()[2:]
+    assert sorted(code for row in rows for code in re.findall(r"`(\w+)`", row.split("|")[1])) == sorted(codes)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "tests/docker/alerts_test.yaml"], ids=lambda page: page.name)
+def test_codes_of_dead_letters_in_examples_are_real(page: Path) -> None:
+    """A command that asks for a code that there is not would find nothing, and say so as if all were well."""
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"--code (\w+)|_dead_letters_total{[^}]*code=\"(\w+)\"", text))
+    assert {command or series for command, series in named} <= WORKER_CODES | RELAY_CODES
