@@ -151,7 +151,15 @@ def _serve(
         catalogue = opened.catalogue
         assembly = assemble(encoder, catalogue, config)
         len(catalogue.index)  # made when it is first asked for: now, and not when the first audio waits
-        producer = stack.enter_context(TransactionalProducer(config.kafka, name, transaction_s=service.transaction_s))
+        producer = stack.enter_context(
+            TransactionalProducer(
+                config.kafka,
+                name,
+                transaction_s=service.transaction_s,
+                advice=f"if another worker is {config.kafka.instance!r} too, give each a name of its own"
+                " (STREAM_MONITOR__KAFKA__INSTANCE_ID)",
+            )
+        )
         reader = stack.enter_context(LogReader(config.kafka))
         consumer = stack.enter_context(
             ObservedConsumer(observation, config.kafka, config.topics.of_audio, session_s=service.session_s)

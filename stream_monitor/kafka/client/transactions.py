@@ -41,13 +41,14 @@ class TransactionalProducer:
     back, since nobody can say what became of the transaction.
     """
 
-    def __init__(self, settings: KafkaSettings, name: str, *, transaction_s: float = 15.0) -> None:
+    def __init__(self, settings: KafkaSettings, name: str, *, transaction_s: float = 15.0, advice: str = "") -> None:
         """Connects, and fences whoever used the name before.
 
         Args:
             settings: Where to.
             name: The transactional id: one for each worker, kept over restarts.
             transaction_s: How long a transaction may be open before the brokers abort it.
+            advice: What to do where another process takes the name; told with the error.
 
         Raises:
             AccessError: The brokers let us not in, or not use the name.
@@ -55,6 +56,7 @@ class TransactionalProducer:
         """
         self._refusals = Refusals(settings=settings, operation="Write", transactional_id=name)
         self._transaction_s = transaction_s
+        self._advice = f"; {advice}" if advice else ""
         self._placed = False
         """Whether the open transaction has positions."""
         self._lost: BaseException | None = None
@@ -144,7 +146,7 @@ class TransactionalProducer:
         try:
             return question()
         except FENCED as error:
-            raise FencedError(f"another worker has taken over: {words(error)}") from error
+            raise FencedError(f"another process has taken over: {words(error)}{self._advice}") from error
         except KafkaError as error:
             # The client says that the transaction is broken; why, it told to whoever sent the record.
             cause = self._lost if isinstance(self._lost, AuthorizationError) else error

@@ -103,7 +103,7 @@ def test_members_that_have_little_time_for_polling_come_to_rest(admin: Admin, se
 def test_a_worker_whose_name_was_taken_is_fenced(admin: Admin, settings: KafkaSettings) -> None:
     """The one that comes later wins; nothing that the earlier one does afterwards is seen."""
     admin.create("fence-out", 1, 1, {})
-    with TransactionalProducer(settings, "fence-1") as old:
+    with TransactionalProducer(settings, "fence-1", advice="name them apart") as old:
         old.begin()
         old.send("fence-out", b"k", b"old")
         with TransactionalProducer(settings, "fence-1") as new:
@@ -114,6 +114,7 @@ def test_a_worker_whose_name_was_taken_is_fenced(admin: Admin, settings: KafkaSe
                 old.commit()
             assert isinstance(caught.value, FencedError)
             assert caught.value.exit_code == 3
+            assert str(caught.value).endswith("; name them apart")
     assert [record.value for record in read(settings, "fence-out", 1)] == [b"new"]
 
 
