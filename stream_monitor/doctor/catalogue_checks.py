@@ -8,9 +8,11 @@ from typing import Final
 
 from index.catalogue import Catalogue
 from index.errors import CatalogueCorrupt, CatalogueFormat, CatalogueMissing, EncoderMismatch
+from index.memory import needed_bytes
 from stream_monitor.config import Config
 from stream_monitor.doctor.finding import Check, Finding, bad, good, warn
 from stream_monitor.doctor.memory import GIB, free_bytes
+from stream_monitor.kafka.catalogue.copy import check_memory
 from stream_monitor.kafka.catalogue.glance import glance
 from stream_monitor.kafka.catalogue.mark import read_mark
 from stream_monitor.kafka.client import Partition, Tail
@@ -65,11 +67,21 @@ class CatalogueChecks:
         return [found]
 
     def _opened(self, folder: Path) -> Finding:
-        """Embeddings are held in memory, the graph as well; frames are read when a play is aligned."""
+        """Measured as `run` measures it: what it would refuse is bad here, too.
+
+        Raises:
+            TooLargeError: It needs more memory than a worker may give it.
+            CatalogueError: It cannot be read.
+        """
         with Catalogue.open(folder, encoder_fingerprint=self._fingerprint()) as catalogue:
             info = catalogue.info()
-        need, free = info.embedding_bytes + info.graph_bytes, free_bytes()
-        told = f"{info.tracks} tracks, {info.embeddings} embeddings of this encoder, {need / GIB:.2f} GiB to hold"
+        budget = self._config.catalogue.memory_bytes
+        check_memory(info.tracks, info.embeddings, budget, str(folder))
+        need, free = needed_bytes(info.tracks, info.embeddings), free_bytes()
+        told = (
+            f"{info.tracks} tracks, {info.embeddings} embeddings of this encoder, {need / GIB:.2f} GiB to hold at most"
+            f" and {budget / GIB:.2f} allowed"
+        )
         if not info.tracks:
             advice = PUBLISH if self._config.catalogue.follow_topic else "`stream-monitor catalog add` enrols tracks"
             return warn("catalogue", f"{folder} is empty", advice)

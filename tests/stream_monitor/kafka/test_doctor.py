@@ -12,11 +12,13 @@ import pytest
 
 from index.catalogue import Catalogue
 from stream_monitor.cli import main
-from stream_monitor.config import load
+from stream_monitor.config import Config, load
 from stream_monitor.doctor.catalogue_checks import CatalogueChecks
 from stream_monitor.doctor.examination import examine
 from stream_monitor.kafka.catalogue.mark import Mark, write_mark
 from tests.fakes.band import song
+from tests.fakes.encoder import RememberingEncoder
+from tests.fakes.library import encoder_with_cohort, library
 from tests.stream_monitor.sound import write_audio
 
 
@@ -95,6 +97,21 @@ def test_a_catalogue_that_is_followed_is_looked_for_in_its_topic(config_file: Pa
     (level, words), (topic_level, topic_words) = look(own, "another")
     assert (level, "`run` makes the copy anew" in words) == ("warn", True)
     assert (topic_level, "`stream-monitor catalog publish --replace`" in topic_words) == ("bad", True)
+
+
+def test_a_catalogue_that_run_would_refuse_is_bad(tmp_path: Path) -> None:
+    """By the same count and budget: `catalogue.memory_mb`, not what happens to be free on this machine."""
+    encoder = encoder_with_cohort(RememberingEncoder())
+    folder = library(tmp_path / "catalogue", encoder, songs=20, seconds=60.0)
+
+    def look(budget_mb: int) -> tuple[str, str]:
+        config = Config.model_validate({"catalogue": {"memory_mb": budget_mb}})
+        finding, _ = examine(CatalogueChecks(config, folder, lambda: encoder.fingerprint).checks)
+        return finding.level, finding.message
+
+    level, words = look(1)
+    assert (level, "MiB of memory and 1 are allowed: set catalogue.memory_mb higher" in words) == ("bad", True)
+    assert look(100)[0] == "good"
 
 
 def test_without_a_broker_the_rest_is_still_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
