@@ -39,7 +39,7 @@ def read_segments(source: Source, *, stop: Stop, policy: ReconnectPolicy | None 
 
 
 def _read_once(source: Source, stop: Stop) -> Iterator[Segment]:
-    cutter = SegmentCutter(stream=source.stream())
+    cutter = SegmentCutter(stream=source.stream(), segment_samples=source.segment_samples)
     failure: InputError | None = None
     try:
         with _open(source, stop) as audio:

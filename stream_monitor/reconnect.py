@@ -69,7 +69,7 @@ class Address:
         self._policy = policy
         self._now_ms = now_ms
         self._draw = draw
-        self._cutter = SegmentCutter(stream=source.stream(now_ms()))
+        self._cutter = self._cutter_of(now_ms())
         self._connections = 0
         self._failures = 0
         """Attempts in a row that gave less than `stable_after_s` of audio."""
@@ -102,7 +102,7 @@ class Address:
             self._skip_samples = self._cutter.pushed_samples
         else:
             epoch = max(self._now_ms(), self._cutter.stream.epoch + (1 if self._connections else 0))
-            self._cutter = SegmentCutter(stream=self.source.stream(epoch))
+            self._cutter = self._cutter_of(epoch)
         self._finite = finite
         self._live_playlist = live_playlist
         self._connections += 1
@@ -159,3 +159,7 @@ class Address:
     def end(self) -> Segment:
         """The last segment: whatever is left, perhaps no sample."""
         return self._cutter.finish()
+
+    def _cutter_of(self, epoch: int) -> SegmentCutter:
+        source = self.source
+        return SegmentCutter(stream=source.stream(epoch), segment_samples=source.segment_samples)

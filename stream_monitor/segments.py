@@ -17,7 +17,7 @@ Samples = npt.NDArray[np.float32]
 StreamKind = Literal["broadcast", "upload"]
 
 SEGMENT_SAMPLES = 110_250
-"""Samples of a full segment: 5 s at 22,050 Hz."""
+"""Samples of a full segment, by default: 5 s at 22,050 Hz."""
 _STREAM_ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 
 
@@ -59,9 +59,11 @@ class Segment:
 
 @dataclass(kw_only=True, slots=True)
 class SegmentCutter:
-    """Cuts one epoch's decoded samples into segments of `SEGMENT_SAMPLES`, however they arrive."""
+    """Cuts one epoch's decoded samples into segments of one length, however they arrive."""
 
     stream: StreamKey
+    segment_samples: int = SEGMENT_SAMPLES
+    """Of a full one."""
     seq: int = 0
     start_sample: int = 0
     _pending: list[Samples] = field(default_factory=list)
@@ -71,11 +73,12 @@ class SegmentCutter:
         """Takes the next samples and returns the segments that are full now."""
         self._pending.append(samples_S)
         self._pending_samples += len(samples_S)
-        if self._pending_samples < SEGMENT_SAMPLES:
+        if self._pending_samples < self.segment_samples:
             return []
         joined_S = np.concatenate(self._pending)
-        whole = len(joined_S) // SEGMENT_SAMPLES * SEGMENT_SAMPLES
-        segments = [self._emit(joined_S[i : i + SEGMENT_SAMPLES]) for i in range(0, whole, SEGMENT_SAMPLES)]
+        step = self.segment_samples
+        whole = len(joined_S) // step * step
+        segments = [self._emit(joined_S[i : i + step]) for i in range(0, whole, step)]
         # A copy, so that a short rest does not keep the whole joined array alive.
         self._pending = [joined_S[whole:].copy()]
         self._pending_samples = len(joined_S) - whole

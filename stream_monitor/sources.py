@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from stream_monitor.errors import CannotOpenError, DuplicateIdError, SourceError
-from stream_monitor.segments import StreamKey, StreamKind, is_stream_id
+from stream_monitor.segments import SEGMENT_SAMPLES, StreamKey, StreamKind, is_stream_id
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset(
@@ -42,6 +42,8 @@ class Source:
     medium: Literal["file", "url", "stdin"]
     location: str
     """The path, the address, or `-`."""
+    segment_samples: int = SEGMENT_SAMPLES
+    """What its audio is cut into, at 22,050 Hz."""
 
     def stream(self, epoch: int = 0) -> StreamKey:
         """The key of one epoch of this source."""

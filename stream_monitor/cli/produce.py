@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,12 +41,12 @@ def produce(
     realtime: bool,
     trace: bool,
 ) -> int:
-    """Sends SOURCES (files, folders, http(s) addresses, - for standard input) as segments of 5 s, FLAC at 22,050 Hz.
+    """Sends SOURCES (files, folders, http(s) addresses, - for standard input) as segments, FLAC at 22,050 Hz.
 
-    Each segment decodes alone and is keyed by its stream. Files are uploads, the rest broadcasts, unless told. A source
-    that fails is told and the others go on; its stream is left without an end mark. Thousands of addresses are read on
-    one event loop; those that need a demuxer (HLS, Ogg, files) take a thread each, produce.stations.reader_threads at
-    most.
+    Each segment (5 s, produce.segment_s) decodes alone and is keyed by its stream. Files are uploads, the rest
+    broadcasts, unless told. A source that fails is told and the others go on; its stream is left without an end mark.
+    Thousands of addresses are read on one event loop; those that need a demuxer (HLS, Ogg, files) take a thread each,
+    produce.stations.reader_threads at most.
     """
     from stream_monitor.config import load
     from stream_monitor.errors import SettingsError
@@ -68,6 +69,7 @@ def produce(
     if not found:
         raise SettingsError("nothing to send: name a SOURCE, or give --stations FILE")
     check_sources(found)
+    found = [replace(source, segment_samples=round(config.produce.segment_s * 22_050)) for source in found]
     return _run(found, config, topic, round(time.time() * 1000) if epoch is None else epoch, realtime)
 
 

@@ -12,6 +12,9 @@ class ProduceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    segment_s: float = Field(default=5.0, ge=1.0, le=10.0)
+    """Seconds of audio in a segment. It is sent when it is full, so events come as much later; shorter ones are more
+    records and take more processor time."""
     trace: bool = False
     """Whether each segment begins a trace: its record carries a W3C `traceparent`, which events hand on."""
     drain_s: float = Field(default=10.0, gt=0.0, le=600.0)

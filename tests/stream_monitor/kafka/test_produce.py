@@ -179,3 +179,22 @@ def test_flac_of_any_length_decodes_alone() -> None:
         wave_S = np.sin(np.arange(length) / 9.0).astype(np.float32) * 1.2
         np.testing.assert_allclose(samples(to_flac(wave_S)), np.clip(wave_S, -1, 1), atol=1.1 / 32768)
     assert to_flac(np.zeros(0, np.float32)) == b""
+
+
+def test_segments_are_as_long_as_configured(
+    topics: TopicSettings, config_file: Path, kafka: Kafka, tmp_path: Path
+) -> None:
+    """A file and an address in segments of 2 s: the last one holds the rest, and nothing of the audio changes."""
+    with config_file.open("a") as sink:
+        sink.write("produce: {segment_s: 2.0}\n")
+    write_audio(tmp_path / "a.flac", song(1, 9.0)[None], RATE)
+    with serving() as site:
+        site.file("/b.flac", (tmp_path / "a.flac").read_bytes(), "audio/flac")
+        sources = [str(tmp_path / "a.flac"), f"b={site.url('/b.flac')}"]
+        assert main(["produce", *sources, "--config", str(config_file), "--kind", "upload"]) == 0
+    found = records(kafka, topics.uploads)
+    for name in ("a", "b"):
+        own = [(record, value) for _, record, value in found if record.stream.stream_id == name]
+        assert [record.samples for record, _ in own] == [2 * RATE] * 4 + [RATE]
+        heard_S = np.concatenate([samples(value) for _, value in own])
+        np.testing.assert_allclose(heard_S, np.concatenate(list(decode(tmp_path / "a.flac"))), atol=1.1 / 32768)
