@@ -4,8 +4,8 @@
 
 A partition whose queue is full is not read on (`valves`), so memory stays what it is while the pipeline is slower than
 the audio, and polling goes on, so the group sees a worker that lives. Topics take turns, and so do the partitions of a
-topic: uploads never starve broadcasts, nor the other way round. Headers are parsed here, once for everybody. It knows
-nothing of streams' plays or of commits.
+topic, and topics share the decoders: uploads never starve broadcasts, nor the other way round. Headers are parsed here,
+once for everybody. It knows nothing of streams' plays or of commits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LEAST_AHEAD: Final = 4
 class Decodes(Protocol):
     """`sandbox.Sandbox`."""
 
-    def submit(self, said: Announced, value: bytes) -> Future[Samples]: ...
+    def submit(self, whose: str, said: Announced, value: bytes) -> Future[Samples]: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,7 +228,8 @@ class Intake:
         while queue.begun < min(ahead, len(queue.waiting)):
             each = queue.waiting[queue.begun]
             if each.wanted and each.said is not None:
-                each.samples = self._sandbox.submit(announced(each.said), each.record.value or b"")
+                topic, value = each.record.partition.topic, each.record.value or b""
+                each.samples = self._sandbox.submit(topic, announced(each.said), value)
             queue.begun += 1
 
     def _into_turns(self, partition: Partition) -> None:

@@ -3,8 +3,9 @@
     submit → a free process → samples, or a poison with its code
 
 A process that takes too long is killed (`decoder_timeout`); one that dies is replaced, and its segment is
-tried once more before it is given up (`decoder_crashed`), since the system may have killed it for others' sake. What a
-process may do is written in `decoder_process.py`. It knows nothing of records, streams or Kafka.
+tried once more before it is given up (`decoder_crashed`), since the system may have killed it for others' sake. Sides
+that ask share the processes by time (`turns.py`): one whose segments are slow waits for itself. What a process may do
+is written in `decoder_process.py`. It knows nothing of records, streams or Kafka.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stream_monitor.kafka.decoder_wire import ANSWER, heard_of, request
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.segment_audio import Announced
+from stream_monitor.kafka.turns import Turns
 from stream_monitor.segments import Samples
 
 log = structlog.get_logger(__name__)
@@ -181,6 +183,13 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    said: Announced
+    value: bytes
+    samples: Future[Samples]
+
+
 class Sandbox:
     """Some processes, and a thread for each that talks to it. Use it as a context manager."""
 
@@ -189,6 +198,7 @@ class Sandbox:
         self._settings = settings or SandboxSettings()
         self._free: SimpleQueue[_Decoder] = SimpleQueue()
         self._decoders = [_Decoder(self._settings) for _ in range(self._settings.processes)]
+        self._turns: Turns[_Job] = Turns()
         self._threads: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -203,22 +213,39 @@ class Sandbox:
         """Gives up what waits and ends the processes."""
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
+        for job in self._turns.clear():
+            job.samples.cancel()
         for decoder in self._decoders:
             decoder.stop()
 
-    def submit(self, said: Announced, value: bytes) -> Future[Samples]:
-        """Samples, sooner or later; in the order of the calls where there is one process.
+    def submit(self, whose: str, said: Announced, value: bytes) -> Future[Samples]:
+        """Samples, sooner or later; of one side in the order of the calls where there is one process.
+
+        Args:
+            whose: The side that asks.
+            said: What the segment is.
+            value: Its bytes.
 
         Raises:
             RuntimeError: Outside of `with`.
         """
         if self._threads is None:
             raise RuntimeError("the sandbox is used outside of `with`")
-        return self._threads.submit(self._decode, said, value)
+        job = _Job(said=said, value=value, samples=Future())
+        self._turns.put(whose, job)
+        self._threads.submit(self._decode_next)
+        return job.samples
 
-    def _decode(self, said: Announced, value: bytes) -> Samples:
+    def _decode_next(self) -> None:
+        """One job for each that was put in, though not always the same one."""
         decoder = self._free.get()
+        whose, job = self._turns.take()
+        begun_s = time.monotonic()
         try:
-            return decoder.decode(said, value)
+            if job.samples.set_running_or_notify_cancel():
+                job.samples.set_result(decoder.decode(job.said, job.value))
+        except Exception as error:  # noqa: BLE001  as in every executor: whoever asked is told
+            job.samples.set_exception(error)
         finally:
+            self._turns.done(whose, time.monotonic() - begun_s)
             self._free.put(decoder)

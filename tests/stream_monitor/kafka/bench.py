@@ -42,7 +42,7 @@ IDLE_S = 30.0
 class Here:
     """Decodes float32 samples in this process."""
 
-    def submit(self, said: Announced, value: bytes) -> Future[Samples]:
+    def submit(self, whose: str, said: Announced, value: bytes) -> Future[Samples]:
         """Done at once."""
         future: Future[Samples] = Future()
         if value == BAD:

@@ -28,7 +28,7 @@ class HandDecoder:
         self.asked: list[tuple[Announced, bytes, Future[Samples]]] = []
         self._at_once = at_once
 
-    def submit(self, said: Announced, value: bytes) -> Future[Samples]:
+    def submit(self, whose: str, said: Announced, value: bytes) -> Future[Samples]:
         """A future, done or not."""
         future: Future[Samples] = Future()
         self.asked.append((said, value, future))

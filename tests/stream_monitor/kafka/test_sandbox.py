@@ -19,6 +19,7 @@ import av
 import numpy as np
 import pytest
 
+from encoder.grid import SAMPLE_RATE
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.payload import to_flac
 from stream_monitor.kafka.sandbox import Sandbox, SandboxSettings
@@ -66,7 +67,11 @@ def test_samples_are_those_of_this_process(sandbox: Sandbox) -> None:
     rate = 44_100
     pcm = (1e4 * np.sin(np.arange(10 * rate) / 20)).astype("<i2").tobytes()
     said = replace(SAID, container="s16le", sample_rate=rate, channels=2)
-    asked = [sandbox.submit(SAID, VALUE), sandbox.submit(said, pcm), sandbox.submit(replace(SAID, samples=0), b"")]
+    asked = [
+        sandbox.submit("uploads", SAID, VALUE),
+        sandbox.submit("uploads", said, pcm),
+        sandbox.submit("uploads", replace(SAID, samples=0), b""),
+    ]
     np.testing.assert_array_equal(asked[0].result(), samples_of(SAID, VALUE))
     np.testing.assert_array_equal(asked[1].result(), samples_of(said, pcm))
     assert len(asked[2].result()) == 0
@@ -85,9 +90,9 @@ def test_samples_are_those_of_this_process(sandbox: Sandbox) -> None:
 def test_what_cannot_be_read_is_poison(sandbox: Sandbox, value: bytes, container: str, code: str) -> None:
     """With the code that decoding here gives; the next segment is heard."""
     with pytest.raises(PoisonError, match="segment 3") as caught:
-        sandbox.submit(replace(SAID, container=container), value).result()
+        sandbox.submit("uploads", replace(SAID, container=container), value).result()
     assert caught.value.code == code
-    assert len(sandbox.submit(SAID, VALUE).result()) == SEGMENT_SAMPLES
+    assert len(sandbox.submit("uploads", SAID, VALUE).result()) == SEGMENT_SAMPLES
 
 
 def test_a_few_bytes_that_hold_hours_are_left_where_they_are_too_long(sandbox: Sandbox) -> None:
@@ -95,20 +100,48 @@ def test_a_few_bytes_that_hold_hours_are_left_where_they_are_too_long(sandbox: S
     value = hours_of_silence()
     assert len(value) < 1 << 20
     with pytest.raises(PoisonError, match=r"more than 5\.15 s") as caught:
-        sandbox.submit(SAID, value).result()
+        sandbox.submit("uploads", SAID, value).result()
     assert caught.value.code == "wrong_length"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_slow_segments_of_one_side_do_not_hold_up_those_of_another(processes: int) -> None:
+    """Broadcasts that come when many slow uploads wait are heard before most of those."""
+    slow = replace(SAID, container="s16le", sample_rate=384_000, samples=30 * SAMPLE_RATE)
+    noise = np.random.default_rng(7).integers(-9_000, 9_000, 30 * 384_000, np.int16).tobytes()
+    heard: list[str] = []
+    with Sandbox(SandboxSettings(processes=processes, cpu_s=60.0)) as sandbox:
+        for each in [sandbox.submit("broadcast", SAID, VALUE) for _ in range(4)]:
+            each.result()  # the processes run
+        asked = []
+        for whose, count, said, value in (("uploads", 8, slow, noise), ("broadcast", 20, SAID, VALUE)):
+            for _ in range(count):
+                asked.append(sandbox.submit(whose, said, value))
+                asked[-1].add_done_callback(lambda _, whose=whose: heard.append(whose))
+        for each in asked:
+            each.result()
+    last = len(heard) - 1 - heard[::-1].index("broadcast")
+    assert heard[:last].count("uploads") <= 4, heard
+
+
+def test_what_waits_is_given_up_at_the_end() -> None:
+    """Nobody waits for ever."""
+    with Sandbox() as sandbox:
+        asked = [sandbox.submit("uploads", SAID, VALUE) for _ in range(50)]
+    assert all(each.done() for each in asked)
+    assert asked[-1].cancelled()
 
 
 def test_a_process_that_dies_is_replaced_and_its_segment_heard() -> None:
     """Killed from outside between two segments and in the middle of one."""
     with Sandbox() as sandbox:
-        sandbox.submit(SAID, VALUE).result()
+        sandbox.submit("uploads", SAID, VALUE).result()
         (first,) = children()
         os.kill(first, signal.SIGKILL)
-        assert len(sandbox.submit(SAID, VALUE).result()) == SEGMENT_SAMPLES
+        assert len(sandbox.submit("uploads", SAID, VALUE).result()) == SEGMENT_SAMPLES
         (second,) = children()
         os.kill(second, signal.SIGSTOP)
-        asked = sandbox.submit(SAID, VALUE)
+        asked = sandbox.submit("uploads", SAID, VALUE)
         time.sleep(0.2)
         os.kill(second, signal.SIGKILL)
         assert len(asked.result()) == SEGMENT_SAMPLES
@@ -118,7 +151,7 @@ def test_a_process_that_dies_is_replaced_and_its_segment_heard() -> None:
 def test_a_segment_that_kills_its_process_twice_is_given_up() -> None:
     """It costs itself; the next one is heard."""
     with Sandbox() as sandbox:
-        sandbox.submit(SAID, VALUE).result()
+        sandbox.submit("uploads", SAID, VALUE).result()
         done = threading.Event()
 
         def kill() -> None:
@@ -131,31 +164,31 @@ def test_a_segment_that_kills_its_process_twice_is_given_up() -> None:
         try:
             with pytest.raises(PoisonError, match="ended its decoder twice") as caught:
                 for _ in range(50):
-                    sandbox.submit(SAID, VALUE).result()
+                    sandbox.submit("uploads", SAID, VALUE).result()
         finally:
             done.set()
             killer.join()
         assert caught.value.code == "decoder_crashed"
-        assert len(sandbox.submit(SAID, VALUE).result()) == SEGMENT_SAMPLES
+        assert len(sandbox.submit("uploads", SAID, VALUE).result()) == SEGMENT_SAMPLES
 
 
 def test_a_segment_that_takes_too_long_is_given_up() -> None:
     """The process that was stopped is killed, and another one hears the next segment."""
     with Sandbox(SandboxSettings(timeout_s=2.0)) as sandbox:
-        sandbox.submit(SAID, VALUE).result()
+        sandbox.submit("uploads", SAID, VALUE).result()
         (pid,) = children()
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(PoisonError, match="was not decoded within") as caught:
-            sandbox.submit(SAID, VALUE).result()
+            sandbox.submit("uploads", SAID, VALUE).result()
         assert caught.value.code == "decoder_timeout"
-        assert len(sandbox.submit(SAID, VALUE).result()) == SEGMENT_SAMPLES
+        assert len(sandbox.submit("uploads", SAID, VALUE).result()) == SEGMENT_SAMPLES
 
 
 def test_a_decoder_has_neither_secrets_nor_files_nor_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its environment is a few harmless names, and its limits forbid what an intruder would want."""
     monkeypatch.setenv("STREAM_MONITOR__KAFKA__PASSWORD_FILE", "secret")
     with Sandbox() as sandbox:
-        sandbox.submit(SAID, VALUE).result()
+        sandbox.submit("uploads", SAID, VALUE).result()
         (pid,) = children()
         assert b"secret" not in Path(f"/proc/{pid}/environ").read_bytes()
         limits = Path(f"/proc/{pid}/limits").read_text()
