@@ -64,14 +64,17 @@ class Committed:
         return Position(replay_from=max(replay_from, begins), frontier=max(frontier, begins))
 
     def streams(self, number: int) -> Iterator[Restored]:
-        """The streams of a partition of the state, of both kinds.
+        """The streams of a partition of the state, of both kinds, as they belong to the positions that are committed.
+
+        A worker that died may have left a transaction open there, and snapshots that others have committed since lie
+        behind it: they are waited for.
 
         Raises:
             BrokerError: The brokers refuse.
             StateError: A snapshot is of another version or encoder.
         """
         newest: dict[bytes, bytes] = {}
-        for record in self._reader.read(Partition(topic=self._topics.state, number=number)):
+        for record in self._reader.read(Partition(topic=self._topics.state, number=number), settled=True):
             if record.value:
                 newest[record.key or b""] = record.value
             else:

@@ -93,12 +93,13 @@ def letter_topics(admin: Admin, audio: Sequence[str], named: Sequence[str]) -> l
 
 
 def letters(reader: LogReader, place: Partition, wanted: Wanted) -> Iterator[Found]:
-    """The letters of a partition that are meant, oldest first. It is read twice: receipts stand behind their letters.
+    """The letters of a partition that are meant, oldest first. It is read twice: receipts stand behind their letters,
+    and some behind a transaction that a dead worker left open, whose end is waited for.
 
     Raises:
         BrokerError: The brokers refuse, or it takes too long.
     """
-    done = {offset for record in reader.read(place) if (offset := receipt_of(record)) is not None}
+    done = {offset for record in reader.read(place, settled=True) if (offset := receipt_of(record)) is not None}
     for record in reader.read(place):
         if receipt_of(record) is None and wanted.takes(letter := letter_of(record)):
             yield Found(letter=letter, replayed=letter.offset in done)

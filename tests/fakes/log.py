@@ -1,13 +1,15 @@
 """A log of audio, events and state in memory, with the protocols of the Kafka client that a worker uses.
 
-What is in a transaction is seen when it is committed, and never where the worker dies before that. A group gives its
-member other partitions at moments that are set beforehand. It knows nothing of what the records hold.
+What is in a transaction is seen when it is committed, and never where the worker dies before that; what it has sent
+then lies in the state, open, and hides all that comes behind it until somebody waits for the brokers to abort it. A
+group gives its member other partitions at moments that are set beforehand. It knows nothing of what the records hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from stream_monitor.kafka.client import Membership, Partition, Received
 from stream_monitor.kafka.errors import FencedError
@@ -35,25 +37,46 @@ class Life:
     """... when it comes there for the nth time."""
 
 
+@dataclass(eq=False)
+class Transaction:
+    """What brokers know of one."""
+
+    ended: Literal["committed", "aborted"] | None = None
+    offsets: dict[Partition, tuple[int, str]] = field(default_factory=dict)
+
+
 @dataclass
 class Log:
-    """What the brokers hold, as far as it is committed."""
+    """What the brokers hold."""
 
     audio: dict[Partition, list[Received]]
     offsets: dict[Partition, tuple[int, str]] = field(default_factory=dict)
-    state: dict[int, list[tuple[bytes | None, bytes | None]]] = field(default_factory=dict)
+    state: dict[int, list[tuple[bytes | None, bytes | None, Transaction]]] = field(default_factory=dict)
     events: list[bytes] = field(default_factory=list)
     letters: list[tuple[bytes | None, bytes | None]] = field(default_factory=list)
 
-    def read(self, partition: Partition) -> Iterator[Received]:
-        """A partition of the state from its beginning."""
-        for offset, (key, value) in enumerate(self.state.get(partition.number, ())):
-            yield Received(partition=partition, offset=offset, appended_ms=0, key=key, value=value, headers=())
+    def read(self, partition: Partition, *, settled: bool = False) -> Iterator[Received]:
+        """A partition of the state from its beginning to the first open transaction; with `settled` none stays open."""
+        records = self.state.get(partition.number, [])
+        if settled:
+            abort(*(transaction for _, _, transaction in records))
+        for offset, (key, value, transaction) in enumerate(records):
+            if transaction.ended is None:
+                return
+            if transaction.ended == "committed":
+                yield Received(partition=partition, offset=offset, appended_ms=0, key=key, value=value, headers=())
 
     def open_streams(self) -> set[bytes | None]:
         """Keys of which the newest snapshot is no tombstone."""
-        newest = {key: value for each in self.state.values() for key, value in each}
+        partitions = [Partition(topic=TOPICS.state, number=number) for number in self.state]
+        newest = {record.key: record.value for each in partitions for record in self.read(each, settled=True)}
         return {key for key, value in newest.items() if value is not None}
+
+
+def abort(*transactions: Transaction) -> None:
+    """The time of those that are open is over."""
+    for transaction in transactions:
+        transaction.ended = transaction.ended or "aborted"
 
 
 class Polling:
@@ -109,7 +132,9 @@ class Polling:
             self._at = {each: self._log.offsets.get(each, (0, ""))[0] for each in self._life.shares[share]}
 
     def committed(self, partition: Partition) -> tuple[int, str] | None:
-        """L and what is written beside it."""
+        """L and what is written beside it, after the end of an open transaction that would change them."""
+        entries = [transaction for records in self._log.state.values() for _, _, transaction in records]
+        abort(*(each for each in entries if partition in each.offsets))
         return self._log.offsets.get(partition)
 
     def begins(self, partition: Partition) -> int:
@@ -135,32 +160,34 @@ class Transactions:
     def __init__(self, log: Log, consumer: Polling) -> None:
         self._log = log
         self._consumer = consumer
-        self._sent: list[tuple[str, bytes | None, bytes | None, int | None]] = []
-        self._offsets: dict[Partition, tuple[int, str]] = {}
+        self._open = Transaction()
+        self._sent: list[tuple[str, bytes | None, bytes | None]] = []
 
     def begin(self) -> None:
         """Nothing is in it."""
-        self._sent, self._offsets = [], {}
+        self._open, self._sent = Transaction(), []
 
     def send(
         self, topic: str, key: bytes | None, value: bytes | None, headers: object = (), partition: int | None = None
     ) -> None:
         """Into the transaction."""
-        self._sent.append((topic, key, value, partition))
+        if topic == TOPICS.state and partition is not None:
+            self._log.state.setdefault(partition, []).append((key, value, self._open))
+        else:
+            self._sent.append((topic, key, value))
 
     def send_positions(self, positions: Mapping[Partition, tuple[int, str]], membership: Membership) -> None:
         """Into the transaction; refused where the group has gone on, or has given the partitions to others."""
         if membership != self._consumer.present or set(positions) != membership.partitions:
             raise FencedError("the partitions are no longer ours")
-        self._offsets.update(positions)
+        self._open.offsets.update(positions)
 
     def commit(self) -> None:
         """All of it is seen."""
-        for topic, key, value, partition in self._sent:
-            if topic == TOPICS.state and partition is not None:
-                self._log.state.setdefault(partition, []).append((key, value))
-            elif topic == TOPICS.events:
+        for topic, key, value in self._sent:
+            if topic == TOPICS.events:
                 self._log.events.append(value or b"")
             else:
                 self._log.letters.append((key, value))
-        self._log.offsets.update(self._offsets)
+        self._open.ended = "committed"
+        self._log.offsets.update(self._open.offsets)

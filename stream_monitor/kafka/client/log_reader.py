@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Self
+from typing import Literal, Self
 
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
@@ -30,29 +30,28 @@ class LogReader:
         Raises:
             BrokerError: No broker answers.
         """
+        self._settings = settings
         self._refusals = Refusals(settings=settings, operation="Read")
         self._deadline_s = deadline_s
-        try:
-            self._client = KafkaConsumer(
-                **connection(settings),
-                metrics_enabled=False,
-                group_id=None,
-                isolation_level="read_committed",
-                enable_auto_commit=False,
-                max_partition_fetch_bytes=4 * MiB,
-                allow_auto_create_topics=False,
-            )
-        except KafkaError as error:
-            raise self._refusals.at_start(error) from error
+        self._client = self._connected("read_committed")
+        self._whole: KafkaConsumer | None = None
+        """Sees also what is not committed yet; made when it is first asked."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close(autocommit=False)
+        if self._whole is not None:
+            self._whole.close(autocommit=False)
 
-    def read(self, partition: Partition) -> Iterator[Received]:
+    def read(self, partition: Partition, *, settled: bool = False) -> Iterator[Received]:
         """Every committed record that is in a partition now.
+
+        Args:
+            partition: What is read.
+            settled: Waits until each transaction that is open now has ended, one way or the other. Else nothing is
+                seen from the first of them on, not even what others have committed since.
 
         Raises:
             BrokerError: It takes longer than the deadline, e.g. because a transaction is left open.
@@ -61,14 +60,37 @@ class LogReader:
         try:
             self._client.assign([place])
             self._client.seek_to_beginning(place)
-            end = self._client.end_offsets([place])[place]
+            end = (self._of_everything() if settled else self._client).end_offsets([place])[place]
             # By position and not by the last record: a log may end with the marks of transactions.
-            while self._client.position(place) < end:
+            while (position := self._client.position(place)) < end:
                 if time.monotonic() > deadline:
                     raise BrokerError(
-                        f"{partition.topic}-{partition.number} was not read to its end within {self._deadline_s:g} s"
+                        f"{partition.topic}-{partition.number} was read to offset {position} of {end} within"
+                        f" {self._deadline_s:g} s; whether a transaction is left open there says kafka-transactions.sh"
+                        f" --bootstrap-server {self._settings.bootstrap_servers} describe-producers"
+                        f" --topic {partition.topic} --partition {partition.number}"
                     )
                 for batch in self._client.poll(timeout_ms=500).values():
                     yield from map(received_of, batch)
         except KafkaError as error:
             raise replace(self._refusals, topics=(partition.topic,)).of(error) from error
+
+    def _of_everything(self) -> KafkaConsumer:
+        """Whoever reads committed records only is told that a log ends where the first open transaction begins."""
+        if self._whole is None:
+            self._whole = self._connected("read_uncommitted")
+        return self._whole
+
+    def _connected(self, isolation: Literal["read_committed", "read_uncommitted"]) -> KafkaConsumer:
+        try:
+            return KafkaConsumer(
+                **connection(self._settings),
+                metrics_enabled=False,
+                group_id=None,
+                isolation_level=isolation,
+                enable_auto_commit=False,
+                max_partition_fetch_bytes=4 * MiB,
+                allow_auto_create_topics=False,
+            )
+        except KafkaError as error:
+            raise self._refusals.at_start(error) from error

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Timer
 
 import pytest
 import yaml
 from kafka import KafkaProducer
 
 from stream_monitor.cli import main
-from stream_monitor.kafka.client import LogReader, Partition, Received
+from stream_monitor.kafka.client import LogReader, Partition, Received, TransactionalProducer
 from stream_monitor.kafka.settings import KafkaSettings, TopicSettings, dead_letters
 from tests.stack.kafka import Kafka
 
@@ -77,6 +78,24 @@ def test_letters_are_listed_and_go_back_once(
     assert main(["dlq", "replay", "--config", str(config_file), *named]) == 0
     assert len(read(kafka, topics.broadcast, 2)) == 3
     assert read(kafka, topics.broadcast, 1) == []
+
+
+def test_a_letter_goes_back_once_although_a_dead_worker_hides_the_receipt(
+    topics: TopicSettings, config_file: Path, kafka: Kafka, settings: KafkaSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its transaction lies open between letter and receipt, and is waited for: a second replay sends nothing."""
+    write(kafka, topics.broadcast, [("undecodable", 0, 7)], [])
+    with TransactionalProducer(settings, f"{topics.state}-dead", transaction_s=60.0) as dead:
+        dead.begin()
+        dead.send(dead_letters(topics.broadcast), b"fm-1", b"never said")
+        dead._client.flush(30)
+        Timer(4.0, dead.abort).start()
+        assert main(["dlq", "replay", "--config", str(config_file)]) == 0
+        assert main(["dlq", "replay", "--config", str(config_file)]) == 0
+    said = capsys.readouterr().err
+    assert "1 sent back, 0 were before" in said
+    assert "0 sent back, 1 were before" in said
+    assert len(read(kafka, topics.broadcast, 0)) == 1
 
 
 def test_a_letter_that_came_back_too_often_is_refused(
