@@ -61,6 +61,8 @@ class Message:
     payload: bytes
     content_type: str
     retain: bool = False
+    expires_s: int | None = None
+    """After so long the broker has it no longer; None keeps it."""
     properties: Sequence[tuple[str, str]] = ()
     """User properties."""
 
@@ -191,6 +193,8 @@ class _Client(aiomqtt.Client):
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho gives it no types
         properties.ContentType = message.content_type
         properties.PayloadFormatIndicator = 1
+        if message.expires_s is not None:
+            properties.MessageExpiryInterval = message.expires_s
         if message.properties:
             properties.UserProperty = list(message.properties)
         size = _packet_bytes(message, len(properties.pack()))  # type: ignore[no-untyped-call]

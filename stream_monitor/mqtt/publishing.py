@@ -2,8 +2,8 @@
 
 A refusal (e.g. by the broker's access list) is tried again for ever, shown and never passed by: whoever may write there
 is set on the broker, and the alert arrives when it is set right. Only a message that is larger than the broker allows
-is given up. What is open in a stream is one retained message; it is told again after each reconnect, since the broker
-may have lost it.
+is given up. What is open in a stream is one retained message; that nothing is open in an upload any more goes from the
+broker by itself after a while, since uploads are without number.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from stream_monitor.telemetry.relay_metrics import RelayMetrics
 log = structlog.get_logger(__name__)
 
 NAME: Final = "mqtt"
+UPLOAD: Final = "upload"
 EVENT_TYPE, STATE_TYPE = "application/cloudevents+json", "application/json"
 TURN_S: Final = 0.05
 """After a loss, until `run` has seen it too and has taken the connection away."""
@@ -68,8 +69,7 @@ class MqttDestination:
         self._at = at
         self._connection: Connection | None = None
         self._connected = asyncio.Event()
-        self._states: dict[Stream, Message] = {}
-        """What was told and is not empty."""
+        self._connects = 0
         self._down: str | None = "not connected yet"
         self._refused: dict[str, str] = {}
 
@@ -82,6 +82,16 @@ class MqttDestination:
     def tells_plays(self) -> bool:
         """Where a topic is set."""
         return self._settings.state_topic is not None
+
+    @property
+    def reconnects(self) -> int:
+        """How often there was another connection than the first."""
+        return max(0, self._connects - 1)
+
+    @property
+    def lingers_s(self) -> float:
+        """By then a broker has cut off a relay whose last words are still on their way."""
+        return 1.5 * self._settings.keepalive_s + self._settings.answer_s
 
     def complaints(self) -> Sequence[str]:
         """Why nothing gets through, and what is refused."""
@@ -100,10 +110,10 @@ class MqttDestination:
         while True:
             try:
                 async with Connection(self._settings, self._tls, self._password) as connection:
-                    await self._tell_states(connection)
                     log.info("connected to the MQTT broker", where=where)
                     waits.reset()
                     self._down, self._connection = None, connection
+                    self._connects += 1
                     self._connected.set()
                     try:
                         self._down = await connection.ended()
@@ -143,18 +153,6 @@ class MqttDestination:
             self._metrics.states_removed.labels(NAME).inc()
             log.error("what is open in a stream is not told: its message is taken away", reason=str(error))
             await self._until_taken(replace(message, payload=b""))
-            plays = ()
-        if plays:
-            self._states[stream] = message
-        else:
-            self._states.pop(stream, None)
-
-    async def _tell_states(self, connection: Connection) -> None:
-        """All that are open once more, on a connection that nobody else uses yet."""
-        for message in tuple(self._states.values()):
-            answer = await connection.publish(message, lambda: None)
-            if answer.refused:
-                log.error("what is open in a stream is not told again", topic=message.topic, reason=answer.words)
 
     def _event(self, alert: Alert) -> Message:
         properties = [("id", alert.event_id), ("type", alert.type)]
@@ -167,7 +165,9 @@ class MqttDestination:
         # ASCII: what an event escapes (half a letter) may not be there as it is.
         payload = json.dumps({"plays": list(plays)}, separators=(",", ":")).encode()
         topic = state_topic_of(str(self._settings.state_topic), stream)
-        return Message(topic=topic, payload=payload, content_type=STATE_TYPE, retain=True)
+        goes = stream.kind == UPLOAD and not plays
+        expires_s = max(1, round(3600 * self._settings.upload_state_hours)) if goes else None
+        return Message(topic=topic, payload=payload, content_type=STATE_TYPE, retain=True, expires_s=expires_s)
 
     async def _until_taken(self, message: Message) -> None:
         waits, in_flight = self._backoff(), self._metrics.in_flight.labels(NAME)

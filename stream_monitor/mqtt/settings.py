@@ -37,6 +37,8 @@ class MqttSettings(BaseModel):
     """Of events. `{stream_kind}`, `{stream_id}`, `{status}` and `{type}` are filled in, percent-encoded."""
     state_topic: str | None = "music/{stream_kind}/{stream_id}/state"
     """Of what is open in a stream, retained; null tells none."""
+    upload_state_hours: float = Field(default=24.0, gt=0.0, le=720.0)
+    """That nothing is open in an upload any more stays at the broker for so long, and goes by itself."""
     filter: FilterSettings = FilterSettings()
     """What is told."""
     in_flight: int = Field(default=16, ge=1, le=1000)

@@ -52,6 +52,16 @@ class Destination(Protocol):
         """Whether it tells what is open."""
         ...
 
+    @property
+    def reconnects(self) -> int:
+        """How often it was connected anew: what is open may be lost there."""
+        ...
+
+    @property
+    def lingers_s(self) -> float:
+        """How long after its end a word of another relay may still arrive there."""
+        ...
+
     async def run(self) -> None:
         """Keeps what is needed open until it is cancelled."""
         ...

@@ -33,7 +33,8 @@ class Turn:
     """What one poll gave."""
 
     starts: Mapping[Partition, int] | None
-    """After a new assignment: what is ours, and the first record of each that is not committed. Else None."""
+    """After a new assignment: what is ours, and the first record of each that is not committed. Nothing when what was
+    ours is no longer, until the next assignment. Else None."""
     records: Sequence[Received]
     """Each partition's in order; after a new assignment from some hours before its start."""
     positions: Mapping[Partition, int]
@@ -118,12 +119,13 @@ class Feed:
             (consumer.resume if room > 0 else consumer.pause)(own)
             records = consumer.poll(POLL_S, max(1, room))
             member = consumer.membership()
+            if self._member is not None and (not member.settled or member != self._member):
+                self._member = None
+                return Turn(starts={}, records=(), positions={})
             if not member.settled:
-                self._member = None
                 return nothing
-            if member != self._member:
+            if self._member is None:
                 # What was polled may be of before: dropped, since each partition is sought anew.
-                self._member = None
                 starts = {partition: self._begin(partition) for partition in member.partitions}
                 self._member = member
                 return Turn(starts=starts, records=(), positions={})

@@ -1,17 +1,16 @@
 """One destination's route: records in, deliveries out, offsets committed. It knows nothing of MQTT or HTTP.
 
-Deliveries of one stream go one after the other; streams share a few lanes, which deliver at the same time. What is
-committed is the prefix without a gap of what was acknowledged, so a lane that is stuck holds the commit and, when the
-window is full, the reading; nothing is passed by.
+What is committed is the prefix without a gap of what was acknowledged, so a lane that is stuck holds the commit and,
+when the window is full, the reading; nothing is passed by. What is open is told again where it may be wrong at the
+destination: after each assignment at once and once more when nothing of another relay can come late, and after each
+reconnect.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -20,9 +19,10 @@ from stream_monitor.kafka.client import Partition, Received
 from stream_monitor.kafka.errors import BrokerError, PoisonError
 from stream_monitor.kafka.letter import ROUTE
 from stream_monitor.kafka.outbox import Labelled
-from stream_monitor.relay.alert import Alert, Stream, read
+from stream_monitor.relay.alert import Stream, read
 from stream_monitor.relay.dead_letters import DeadLetters
-from stream_monitor.relay.destination import Delivery, Destination, UndeliverableError
+from stream_monitor.relay.deliveries import Deliveries, Item
+from stream_monitor.relay.destination import Delivery, Destination
 from stream_monitor.relay.feed import Feed, Turn
 from stream_monitor.relay.ledger import Ledger
 from stream_monitor.relay.open_plays import OpenPlays
@@ -34,19 +34,6 @@ log = structlog.get_logger(__name__)
 
 TROUBLE_S: Final = 1.0
 LAG_S: Final = 5.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Item:
-    """What waits in a lane."""
-
-    assignment: int
-    """Of which assignment it is; what is of an earlier one is not delivered."""
-    record: Received | None
-    """Settled when it is delivered; None where it tells only what was told before."""
-    delivery: Delivery | None
-    """None for a record that cannot be read."""
-    poison: PoisonError | None = None
 
 
 class Route:
@@ -85,13 +72,14 @@ class Route:
         self._heart = heart
         self._at = at
         self._name = destination.name
-        # Bounded by the window: no more than it is handed out at a time.
-        self._lanes: list[asyncio.Queue[_Item]] = [asyncio.Queue() for _ in range(destination.at_once)]
         self._ledger = Ledger()
-        self._assignment = 0
+        self._deliveries = Deliveries(destination, letters, metrics, self._settle)
         self._starts: dict[Partition, int] = {}
         self._remembering: set[Partition] = set()
         self._streams_of: dict[Stream, Partition] = {}
+        self._reconnects = 0
+        self._again_s: float | None = None
+        """When what is open is told once more after an assignment."""
         self._committed_s = self._measured_s = time.monotonic()
         self._complaint: str | None = "starting"
 
@@ -103,8 +91,8 @@ class Route:
     async def run(self, stopping: Callable[[], bool]) -> None:
         """Tells events until `stopping`, then finishes what is on its way, within the deadline, and commits."""
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(self._deliver(lane)) for lane in self._lanes]
-            running.append(tasks.create_task(self._destination.run()))
+            self._deliveries.open(tasks)
+            connecting = tasks.create_task(self._destination.run())
             try:
                 while not stopping():
                     await self._turn()
@@ -113,12 +101,13 @@ class Route:
                 self._heart.end()
                 await self._feed.leave()
             finally:
-                for task in running:
-                    task.cancel()
+                connecting.cancel()
+                self._deliveries.close()
                 self._letters.close()
 
     async def _turn(self) -> None:
         self._heart.beat()
+        self._restate_again()
         try:
             turn = await self._feed.turn(self._settings.window - self._ledger.outstanding)
             self._take(turn)
@@ -150,10 +139,11 @@ class Route:
 
     def _take_over(self, starts: Mapping[Partition, int]) -> None:
         """A new assignment: all is read from its commit on, and a while before it to know what is open."""
-        self._assignment += 1
         self._starts = dict(starts)
         self._remembering = set(starts)
         self._ledger.begin(starts)
+        self._deliveries.begin()
+        self._again_s = time.monotonic() + self._destination.lingers_s
         self._plays.clear()
         self._streams_of.clear()
         self._complaint = "what is open is read again" if starts else "no partitions are assigned"
@@ -175,12 +165,24 @@ class Route:
             return
         self._remembering.discard(partition)
         if self._destination.tells_plays:
-            for stream in self._plays.streams():
-                if self._streams_of.get(stream) == partition:
-                    delivery = Delivery(stream=stream, alert=None, plays=self._plays.of(stream))
-                    self._hand_over(_Item(assignment=self._assignment, record=None, delivery=delivery))
+            self._tell_plays(each for each in self._plays.streams() if self._streams_of.get(each) == partition)
         if not self._remembering:
             self._streams_of.clear()
+
+    def _restate_again(self) -> None:
+        """What is open, behind what is on its way: a broker may have lost it, or had a late word of another relay."""
+        reconnects = self._destination.reconnects
+        due = reconnects != self._reconnects or (self._again_s is not None and time.monotonic() >= self._again_s)
+        if not due or self._remembering or self._deliveries.restating:
+            return
+        self._reconnects, self._again_s = reconnects, None
+        if self._destination.tells_plays:
+            self._tell_plays(self._plays.streams())
+
+    def _tell_plays(self, streams: Iterable[Stream]) -> None:
+        for stream in streams:
+            delivery = Delivery(stream=stream, alert=None, plays=self._plays.of(stream))
+            self._deliveries.put(Item(record=None, delivery=delivery))
 
     def _take_record(self, record: Received) -> None:
         self._ledger.take(record.partition, record.offset)
@@ -191,11 +193,11 @@ class Route:
         try:
             alert = read(record)
         except PoisonError as error:
-            self._hand_over(_Item(assignment=self._assignment, record=record, delivery=None, poison=error))
+            self._deliveries.put(Item(record=record, delivery=None, poison=error))
             return
         if route is not None:  # a dead letter of ours: told as it is, and what is open has long gone on
             delivery = Delivery(stream=alert.stream, alert=alert, plays=None)
-            self._hand_over(_Item(assignment=self._assignment, record=record, delivery=delivery))
+            self._deliveries.put(Item(record=record, delivery=delivery))
             return
         heard = self._plays.hear(alert)
         plays = heard.plays if self._destination.tells_plays else None
@@ -205,36 +207,10 @@ class Route:
                 self._ledger.settle(record.partition, record.offset)
                 return
         delivery = Delivery(stream=alert.stream, alert=alert if heard.told else None, plays=plays)
-        self._hand_over(_Item(assignment=self._assignment, record=record, delivery=delivery))
+        self._deliveries.put(Item(record=record, delivery=delivery))
 
-    def _hand_over(self, item: _Item) -> None:
-        stream = None if item.delivery is None else item.delivery.stream
-        key = b"" if stream is None else f"{stream.kind}/{stream.stream_id}".encode()
-        self._lanes[zlib.crc32(key) % len(self._lanes)].put_nowait(item)
-
-    async def _deliver(self, lane: asyncio.Queue[_Item]) -> None:
-        while True:
-            item = await lane.get()
-            if item.assignment != self._assignment:
-                continue
-            try:
-                if item.poison is not None:
-                    raise UndeliverableError(item.poison.code, str(item.poison))
-                if item.delivery is not None:
-                    await self._destination.deliver(item.delivery)
-                    self._told(item.delivery.alert)
-            except UndeliverableError as error:
-                if item.record is not None:
-                    await self._letters.send(item.record, error.code, str(error))
-                    self._metrics.dead_letters.labels(self._name, error.code).inc()
-            if item.record is not None and item.assignment == self._assignment:
-                self._ledger.settle(item.record.partition, item.record.offset)
-
-    def _told(self, alert: Alert | None) -> None:
-        if alert is not None:
-            self._metrics.acknowledged.labels(self._name).inc()
-            if alert.detected_at is not None:
-                self._metrics.latency.labels(self._name).observe(max(0.0, time.time() - alert.detected_at.timestamp()))
+    def _settle(self, record: Received) -> None:
+        self._ledger.settle(record.partition, record.offset)
 
     async def _commit(self, *, now: bool = False) -> None:
         """Commits what is due.
@@ -245,10 +221,10 @@ class Route:
         moment_s = time.monotonic()
         if now or moment_s - self._committed_s >= self._settings.commit_s:
             self._committed_s = moment_s
-            offsets, assignment = self._ledger.uncommitted(), self._assignment
+            offsets = self._ledger.uncommitted()
             if offsets:
                 self._at("before commit")
-                if await self._feed.commit(offsets) and assignment == self._assignment:
+                if await self._feed.commit(offsets):
                     self._ledger.committed(offsets)
                 self._at("after commit")
         if moment_s - self._measured_s >= LAG_S:

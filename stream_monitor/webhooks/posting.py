@@ -40,6 +40,7 @@ class WebhookDestination:
     """One address."""
 
     tells_plays = False
+    reconnects, lingers_s = 0, 0.0
 
     def __init__(self, settings: WebhookSettings, metrics: RelayMetrics) -> None:
         """Connects to nothing.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.proxy import Proxy
 from tests.stack.kafka import Kafka
 from tests.stack.mosquitto import Mosquitto
 from tests.stack.server import HOST, ServerError
@@ -30,6 +31,15 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     broker.start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def proxy(mosquitto: Mosquitto) -> Iterator[Proxy]:
+    """The only way to the broker that the relay knows."""
+    between = Proxy()
+    between.start(mosquitto.port)
+    yield between
+    between.stop()
 
 
 @pytest.fixture

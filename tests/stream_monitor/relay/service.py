@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,11 @@ class Service:
             producer.flush()
 
     def start(
-        self, *options: str, level: str = "info", crashing: tuple[str, int] | None = None
+        self,
+        *options: str,
+        level: str = "info",
+        crashing: tuple[str, int] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """A relay; with `crashing` one that kills itself the nth time that it comes to a labelled point."""
         command = [sys.executable, "-m", "stream_monitor", "--log-level", level, "relay"]
@@ -86,7 +90,7 @@ class Service:
             label, times = crashing
             command = [sys.executable, "-m", "tests.stream_monitor.relay.crashing", str(self.config), label, str(times)]
         with (self.config.parent / "relay.log").open("ab") as log:
-            self._running.append(subprocess.Popen(command, stderr=log))
+            self._running.append(subprocess.Popen(command, stderr=log, env={**os.environ, **(environment or {})}))
         return self._running[-1]
 
     @property

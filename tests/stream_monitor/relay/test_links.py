@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,15 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning"),
     pytest.mark.usefixtures("collected"),
 ]
-
-
-@pytest.fixture
-def proxy(mosquitto: Mosquitto) -> Iterator[Proxy]:
-    """The only way to the broker that the relay knows."""
-    between = Proxy()
-    between.start(mosquitto.port)
-    yield between
-    between.stop()
 
 
 def links(port: int) -> int:
