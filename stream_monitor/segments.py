@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ StreamKind = Literal["broadcast", "upload"]
 
 SEGMENT_SAMPLES = 110_250
 """Samples of a full segment, by default: 5 s at 22,050 Hz."""
+LATEST_MS: Final = 253_370_764_800_000
+"""9999-01-01 in Unix milliseconds: no stream begins later, or reaches further. Events name times, and the calendar ends
+with that year, which is left for what is counted on from a position."""
 _STREAM_ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 
 

@@ -52,6 +52,7 @@ def produce(
     from stream_monitor.errors import SettingsError
     from stream_monitor.kafka.settings import KafkaSettings, is_topic_name
     from stream_monitor.kafka.stations import read_stations
+    from stream_monitor.segments import LATEST_MS
     from stream_monitor.sources import check_sources, parse_sources
 
     config = load(config_path)
@@ -63,6 +64,10 @@ def produce(
         config = config.model_copy(update={"kafka": kafka})
     if topic is not None and not is_topic_name(topic):
         raise SettingsError(f"--topic {topic!r}: a topic has 1 to 245 letters, digits, dots, - and _")
+    if epoch is not None and epoch > LATEST_MS:
+        raise SettingsError(
+            f"--epoch {epoch} is after the year 9998: it is in Unix milliseconds, {round(time.time() * 1000)} now"
+        )
     if trace:
         config = config.model_copy(update={"produce": config.produce.model_copy(update={"trace": True})})
     found = parse_sources(sources, kind=kind) + ([] if stations is None else read_stations(stations))

@@ -35,9 +35,12 @@ class Moment(click.ParamType[datetime]):
             return value
         try:
             moment = datetime.fromisoformat(str(value))
-        except ValueError:
+            moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a time such as 2026-11-22T10:00:00Z", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment.year >= datetime.max.year:
+            self.fail(f"{value!r} is in the calendar's last year: what is heard could lie beyond it", param, ctx)
+        return moment
 
 
 @click.command(short_help="Watches files and live audio, reports every play.")

@@ -18,7 +18,7 @@ from stream_monitor.errors import EventError
 from stream_monitor.events import rfc3339, source
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.letter import REPLAYS
-from stream_monitor.segments import StreamKey, StreamKind, is_stream_id
+from stream_monitor.segments import LATEST_MS, StreamKey, StreamKind, is_stream_id
 
 Headers = list[tuple[str, bytes]]
 
@@ -144,7 +144,7 @@ def parse(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, b
     if content_type not in CONTENT_TYPES:
         raise PoisonError("unknown_format", f"content-type {content_type!r} is none of {', '.join(CONTENT_TYPES)}")
     record = AudioRecord(
-        stream=StreamKey(kind=cast(StreamKind, kind), stream_id=stream_id, epoch=_number(found, "ce_epoch")),
+        stream=StreamKey(kind=cast(StreamKind, kind), stream_id=stream_id, epoch=_epoch(found)),
         seq=_number(found, "ce_seq"),
         offset_samples=_number(found, "ce_sampleoffset"),
         samples=_number(found, "ce_samples"),
@@ -156,6 +156,12 @@ def parse(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, b
         traceparent=_text(found, "ce_traceparent") if "ce_traceparent" in found else None,
         replays=_number(found, REPLAYS) if REPLAYS in found else 0,
     )
+    if record.offset_samples > (LATEST_MS - record.stream.epoch) * record.sample_rate // 1000:
+        raise PoisonError(
+            "bad_header",
+            f"ce_sampleoffset is {record.offset_samples} at {record.sample_rate} samples a second, after the year 9998:"
+            " it counts the samples before this segment since ce_epoch",
+        )
     if record.samples > LONGEST_S * record.sample_rate:
         raise PoisonError(
             "too_long", f"{record.samples / record.sample_rate:.0f} s of audio; {LONGEST_S:.0f} s at most"
@@ -206,6 +212,16 @@ def _number(headers: dict[str, bytes], name: str, least: int = 0, most: int = LA
     return int(text)
 
 
+def _epoch(headers: dict[str, bytes]) -> int:
+    epoch = _number(headers, "ce_epoch")
+    if epoch > LATEST_MS:
+        raise PoisonError(
+            "bad_header",
+            f"ce_epoch is {epoch}, after the year 9998: it is in Unix milliseconds, not in micro- or nanoseconds",
+        )
+    return epoch
+
+
 def _flag(headers: dict[str, bytes], name: str) -> bool:
     text = headers.get(name, b"false").lower()
     if text not in (b"true", b"false"):
@@ -220,6 +236,6 @@ def _moment(headers: dict[str, bytes]) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
         rfc3339(moment)
-    except (ValueError, EventError):
+    except (ValueError, OverflowError, EventError):
         raise PoisonError("bad_header", f"ce_time is {text[:40]!r}, not a time with a zone") from None
     return moment.astimezone(UTC)

@@ -16,7 +16,7 @@ from tests.stream_monitor.sound import write_audio
 
 
 def poison(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """Eleven kinds of records that cannot be read lie between the others: each is a dead letter, all else the same."""
+    """Fourteen kinds of records that cannot be read lie between others: each is a dead letter, all else the same."""
     good = next(record for record in lab.world.first if record.kind == "broadcast")
     headers = dict(good.headers)
     sound = good.value
@@ -36,6 +36,9 @@ def poison(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
         ("noise", bytes(rng.randrange(256) for _ in range(5000)), with_headers()),
         ("half a file", sound[: len(sound) // 2], with_headers()),
         ("an hour in one segment", sound, with_headers(ce_samples=b"79380000")),
+        ("a start in microseconds", sound, with_headers(ce_epoch=headers["ce_epoch"] + b"000")),
+        ("a place beyond the calendar", sound, with_headers(ce_sampleoffset=b"9" * 18)),
+        ("a time before the calendar", sound, with_headers(ce_time=b"0001-01-01T00:00:00+01:00")),
         ("text that is no UTF-8", sound, with_headers(ce_kind=b"\xff\xfe")),
     ]
     producer = KafkaProducer(bootstrap_servers=lab.bootstrap)

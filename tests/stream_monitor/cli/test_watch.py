@@ -141,6 +141,12 @@ def test_the_way_in_changes_no_event(
         (["{place}/station.mp3", "--catalog", "{place}/catalogue", "--events", "{place}/no/e.jsonl"], 2, "no/e.jsonl"),
         (["{place}/station.mp3", "--catalog", "{place}/catalogue", "--events", "/dev/full"], 1, "No space left"),
         (["{place}/station.mp3", "--catalog", "{place}/catalogue", "--start-time", "soon"], 2, "soon"),
+        (
+            ["{place}/station.mp3", "--catalog", "{place}/catalogue", "--start-time", "0001-01-01T00:00:00+01:00"],
+            2,
+            "not a time",
+        ),
+        (["{place}/station.mp3", "--catalog", "{place}/catalogue", "--start-time", "9999-12-31"], 2, "last year"),
         (["{place}/station.mp3", "--catalog", "{place}/catalogue", "--config", "{place}/no.yaml"], 2, "no.yaml"),
     ],
 )

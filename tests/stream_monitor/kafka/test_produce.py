@@ -146,6 +146,7 @@ def test_a_topic_that_is_not_there_is_named(
         (["a.wav", "--bootstrap-servers", "nowhere"], "host:port"),
         (["--stations", "gone.yaml"], "gone.yaml: the stations cannot be read"),
         (["http://h/a", "--topic", "a b"], "--topic 'a b'"),
+        (["a.wav", "--epoch", "1795000000000000"], "it is in Unix milliseconds"),
     ],
 )
 def test_what_cannot_work_is_refused(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream_monitor.events import wall_clock
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.records import AudioRecord, headers_of, key_of, parse
-from stream_monitor.segments import StreamKey
+from stream_monitor.segments import LATEST_MS, StreamKey
 
 GOOD = AudioRecord(
     stream=StreamKey(kind="broadcast", stream_id="fm-1", epoch=1_795_000_000_000),
@@ -30,7 +31,7 @@ NAMES = st.text(st.characters(min_codepoint=32, exclude_characters="\x7f", exclu
 @given(
     stream_id=NAMES.filter(lambda text: len(text) <= 256),
     kind=st.sampled_from(["broadcast", "upload"]),
-    epoch=st.integers(0, 1 << 62),
+    epoch=st.integers(0, LATEST_MS - 3_600_000),
     seq=st.integers(0, 1 << 62),
     rate=st.integers(4_000, 384_000),
     channels=st.integers(1, 64),
@@ -78,11 +79,21 @@ def test_an_empty_last_record_is_good() -> None:
         ({"ce_seq": b"-1"}, "bad_header", "not a whole number"),
         ({"ce_seq": b"1e3"}, "bad_header", "not a whole number"),
         ({"ce_epoch": b"9" * 20}, "bad_header", "not a whole number"),
+        ({"ce_epoch": b"1795000000000000"}, "bad_header", "Unix milliseconds, not in micro"),
+        ({"ce_epoch": str(LATEST_MS + 1).encode()}, "bad_header", "after the year 9998"),
+        (
+            {"ce_sampleoffset": b"9" * 18},
+            "bad_header",
+            "ce_sampleoffset is 9+ at 22050 samples a second, after the year",
+        ),
+        ({"ce_epoch": b"0", "ce_sampleoffset": b"9" * 18}, "bad_header", "after the year 9998"),
         ({"ce_samplerate": b"1"}, "bad_header", "from 4000 to 384000"),
         ({"ce_channels": None}, "missing_header", "ce_channels is missing"),
         ({"ce_samples": b"99999999"}, "too_long", "60 s at most"),
         ({"ce_time": b"yesterday"}, "bad_header", "not a time with a zone"),
         ({"ce_time": b"2026-11-22T10:00:00"}, "bad_header", "not a time with a zone"),
+        ({"ce_time": b"0001-01-01T00:00:00+01:00"}, "bad_header", "not a time with a zone"),
+        ({"ce_time": b"9999-12-31T23:59:59-01:00"}, "bad_header", "not a time with a zone"),
         ({"ce_last": b"maybe"}, "bad_header", "not true or false"),
         ({"content-type": b"video/mp4"}, "unknown_format", "none of audio/flac"),
     ],
@@ -93,6 +104,19 @@ def test_what_cannot_be_is_refused_with_its_code(change: dict[str, bytes | None]
     with pytest.raises(PoisonError, match=words) as caught:
         parse(b"fm-1", b"audio", [(name, value) for name, value in headers.items() if value is not None])
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("rate", [4_000, 22_050, 384_000])
+@pytest.mark.parametrize("epoch", [0, 1, 1_795_000_000_000, LATEST_MS])
+def test_every_place_that_is_taken_has_a_time(epoch: int, rate: int) -> None:
+    """The furthest one that a record may name, at any rate, can be said in an event; one sample more is refused."""
+    furthest = (LATEST_MS - epoch) * rate // 1000
+    stream = replace(GOOD.stream, epoch=epoch)
+    record = replace(GOOD, stream=stream, offset_samples=furthest, samples=60 * rate, sample_rate=rate)
+    said = parse(b"fm-1", b"audio", headers_of(record))
+    assert (wall_clock(datetime.fromtimestamp(epoch / 1000, UTC), said.end_sample) or "").startswith("9999-01-01T00:0")
+    with pytest.raises(PoisonError, match="after the year 9998"):
+        parse(b"fm-1", b"audio", headers_of(replace(record, offset_samples=furthest + 1)))
 
 
 def test_a_record_without_audio_is_refused() -> None:
