@@ -74,8 +74,26 @@ def produce(
     if not found:
         raise SettingsError("nothing to send: name a SOURCE, or give --stations FILE")
     check_sources(found)
+    if topic is not None:
+        _check_topic(topic, found, config)
     found = [replace(source, segment_samples=round(config.produce.segment_s * 22_050)) for source in found]
     return _run(found, config, topic, round(time.time() * 1000) if epoch is None else epoch, realtime)
+
+
+def _check_topic(topic: str, sources: list[Source], config: Config) -> None:
+    """A worker takes no stream of one kind from the topic of the other; what a topic that it does not read is for is
+    not known."""
+    from stream_monitor.errors import SettingsError
+
+    kind = config.topics.kind(topic)
+    if kind is None and topic in config.topics.names:
+        raise SettingsError(f"--topic {topic}: the configuration has it for something else than audio")
+    for source in sources:
+        if kind not in (None, source.kind):
+            raise SettingsError(
+                f"--topic {topic} is for streams of kind {kind}, and {source.stream_id!r} is of kind {source.kind}:"
+                f" say --kind {kind}, or leave --topic out"
+            )
 
 
 def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, realtime: bool) -> int:

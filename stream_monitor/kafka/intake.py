@@ -23,7 +23,8 @@ from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.payload import announced
 from stream_monitor.kafka.records import AudioRecord, parse, upload_of
 from stream_monitor.kafka.segment_audio import Announced
-from stream_monitor.segments import Samples, Segment
+from stream_monitor.kafka.settings import TopicSettings
+from stream_monitor.segments import Samples, Segment, StreamKey
 
 AHEAD: Final = 192
 """Records that are decoded before their turn, of all partitions together: half a megabyte each. More than one batch of
@@ -99,15 +100,17 @@ def unreadable(said: AudioRecord) -> Segment | None:
 class Intake:
     """One worker's."""
 
-    def __init__(self, sandbox: Decodes, *, records: int, megabytes: int) -> None:
+    def __init__(self, sandbox: Decodes, *, topics: TopicSettings, records: int, megabytes: int) -> None:
         """Starts empty.
 
         Args:
             sandbox: Decodes.
+            topics: Say what the streams of each are.
             records: A partition with so many waiting is full ...
             megabytes: ... or with so many bytes of them.
         """
         self._sandbox = sandbox
+        self._topics = topics
         self._records = records
         self._bytes = megabytes << 20
         self._queues: dict[Partition, _Queue] = {}
@@ -163,11 +166,12 @@ class Intake:
             wanted: Whether its audio is needed.
 
         Returns:
-            What it says of itself; None where its headers cannot be read.
+            What it says of itself; None where its headers cannot be read, or it is in the topic of the other kind.
         """
         said, poison = None, None
         try:
             said = parse(record.key, record.value, record.headers)
+            self._check_home(record.partition.topic, said.stream)
         except PoisonError as error:
             poison = error
         queue = self._queues.get(record.partition)
@@ -175,11 +179,22 @@ class Intake:
             queue = self._queues[record.partition] = _Queue()
             self._into_turns(record.partition)
         queue.waiting.append(
-            _Waiting(record=record, said=said, poison=poison, wanted=said is not None and wanted(said))
+            _Waiting(
+                record=record, said=said, poison=poison, wanted=said is not None and poison is None and wanted(said)
+            )
         )
         queue.bytes += len(record.value or b"")
         self._decode_ahead(queue)
-        return said
+        return said if poison is None else None
+
+    def _check_home(self, topic: str, stream: StreamKey) -> None:
+        """State and silence of a stream are those of its kind's partition: elsewhere a restart would lose it."""
+        kind = self._topics.kind(topic)
+        if kind is not None and kind != stream.kind:
+            raise PoisonError(
+                "wrong_topic",
+                f"{stream.stream_id!r} is of kind {stream.kind}, which is sent to {self._topics.audio(stream.kind)}",
+            )
 
     def take(self, wait_s: float) -> Taken | None:
         """The next record in turn that is decoded; None where there is none within this time."""

@@ -170,7 +170,9 @@ def _serve(
         )
         sandbox = stack.enter_context(Sandbox(service.sandbox))
         observation.listens_with(config.pipeline.batcher.size, lambda: (catalogue.version, len(catalogue)))
-        intake = ObservedIntake(observation, sandbox, records=service.queue_records, megabytes=service.queue_mb)
+        intake = ObservedIntake(
+            observation, sandbox, topics=config.topics, records=service.queue_records, megabytes=service.queue_mb
+        )
         observation.queues({kind: partial(intake.waiting, config.topics.audio(kind)) for kind in KINDS})
         Worker(
             consumer,

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stream_monitor.kafka.sandbox import SandboxSettings
+from stream_monitor.segments import StreamKind
 
 MiB = 1 << 20
 TOPIC_NAME: Final = r"^[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*$"
@@ -136,6 +137,11 @@ class TopicSettings(BaseModel):
     def audio(self, kind: str) -> str:
         """The topic of segments of a kind of stream."""
         return self.broadcast if kind == "broadcast" else self.uploads
+
+    def kind(self, topic: str) -> StreamKind | None:
+        """What the streams of a topic are; None for one that is not for audio, or is none of ours."""
+        kinds: dict[str, StreamKind] = {self.broadcast: "broadcast", self.uploads: "upload"}
+        return kinds.get(topic)
 
 
 def is_topic_name(text: str) -> bool:

@@ -95,7 +95,7 @@ class Bench:
         parts: list[Any] = [consumer, Transactions(log, consumer), log]
         worker = Worker(
             parts[0],
-            Intake(Here(), records=service.queue_records, megabytes=64),
+            Intake(Here(), topics=TOPICS, records=service.queue_records, megabytes=64),
             Outbox(parts[1], topics=TOPICS, settings=service, at=at),
             parts[2],
             self.pipeline(),

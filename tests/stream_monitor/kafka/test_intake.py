@@ -16,8 +16,10 @@ from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.intake import AHEAD, Intake
 from stream_monitor.kafka.records import FLAC, AudioRecord, headers_of, key_of
 from stream_monitor.kafka.segment_audio import Announced
+from stream_monitor.kafka.settings import TopicSettings
 from stream_monitor.segments import Samples, StreamKey
 
+TOPICS = TopicSettings(broadcast="broadcast", uploads="uploads")
 PARTITIONS = [Partition(topic=topic, number=number) for topic in ("broadcast", "uploads") for number in range(2)]
 
 
@@ -67,7 +69,7 @@ def all_of(intake: Intake) -> Iterator[tuple[Partition, int]]:
 @given(counts=st.lists(st.integers(0, 12), min_size=4, max_size=4))
 def test_each_partition_is_in_order_and_topics_take_turns(counts: list[int]) -> None:
     """However much waits: as long as both topics have some, no topic has two turns in a row."""
-    intake = Intake(HandDecoder(), records=100, megabytes=1)
+    intake = Intake(HandDecoder(), topics=TOPICS, records=100, megabytes=1)
     for partition, count in zip(PARTITIONS, counts, strict=True):
         for offset in range(count):
             intake.put(record_of(partition, offset), lambda _: True)
@@ -88,7 +90,7 @@ def test_each_partition_is_in_order_and_topics_take_turns(counts: list[int]) -> 
 def test_a_record_that_is_not_decoded_yet_holds_up_its_own_partition_only() -> None:
     """Others go on; it comes when it is done."""
     decoder = HandDecoder(at_once=False)
-    intake = Intake(decoder, records=100, megabytes=1)
+    intake = Intake(decoder, topics=TOPICS, records=100, megabytes=1)
     slow, quick = PARTITIONS[0], PARTITIONS[1]
     for partition in (slow, quick):
         intake.put(record_of(partition, 0), lambda _: True)
@@ -104,7 +106,7 @@ def test_a_record_that_is_not_decoded_yet_holds_up_its_own_partition_only() -> N
 
 def test_a_partition_is_full_by_records_and_by_bytes_and_has_room_again_at_half() -> None:
     """Others are not."""
-    intake = Intake(HandDecoder(), records=4, megabytes=1)
+    intake = Intake(HandDecoder(), topics=TOPICS, records=4, megabytes=1)
     first, second = PARTITIONS[0], PARTITIONS[2]
     for offset in range(4):
         intake.put(record_of(first, offset), lambda _: True)
@@ -123,7 +125,7 @@ def test_a_partition_is_full_by_records_and_by_bytes_and_has_room_again_at_half(
 def test_only_some_are_decoded_ahead_and_what_is_not_wanted_never() -> None:
     """Samples are a hundred times what they were encoded to."""
     decoder = HandDecoder(at_once=False)
-    intake = Intake(decoder, records=100, megabytes=1)
+    intake = Intake(decoder, topics=TOPICS, records=100, megabytes=1)
     for offset in range(2 * AHEAD):
         intake.put(record_of(PARTITIONS[0], offset), lambda said: said.seq % 2 == 1)
     assert [said.seq for said, _, _ in decoder.asked] == list(range(1, AHEAD, 2))
@@ -139,7 +141,7 @@ def test_only_some_are_decoded_ahead_and_what_is_not_wanted_never() -> None:
 @pytest.mark.parametrize("headers", [True, False])
 def test_poison_comes_in_its_turn_with_what_it_says_of_itself(headers: bool) -> None:
     """Whether its headers or its audio cannot be read."""
-    intake = Intake(HandDecoder(), records=100, megabytes=1)
+    intake = Intake(HandDecoder(), topics=TOPICS, records=100, megabytes=1)
     good = record_of(PARTITIONS[0], 0)
     bad = record_of(PARTITIONS[0], 1, b"bad audio")
     if not headers:
@@ -162,7 +164,7 @@ def test_poison_comes_in_its_turn_with_what_it_says_of_itself(headers: bool) -> 
 
 def test_poison_may_still_say_whose_it_is() -> None:
     """An upload whose headers are not all there: the key and two of them name it."""
-    intake = Intake(HandDecoder(), records=100, megabytes=1)
+    intake = Intake(HandDecoder(), topics=TOPICS, records=100, megabytes=1)
     good = record_of(PARTITIONS[2], 0)
     headers = [(name, value) for name, value in good.headers if name in ("ce_streamid", "ce_kind")]
     assert intake.put(good, lambda _: True) is not None
@@ -172,3 +174,22 @@ def test_poison_may_still_say_whose_it_is() -> None:
     taken = intake.take(0.0)
     assert taken is not None
     assert (taken.segment, taken.stream_id, taken.odd_upload) == (None, "uploads-0", "uploads-0")
+
+
+@pytest.mark.parametrize(("here", "other"), [(0, 2), (2, 0)])
+def test_a_stream_in_the_topic_of_the_other_kind_is_poison(here: int, other: int) -> None:
+    """Nothing of it is decoded, and it is told where such streams go; those that are right there go on."""
+    decoder = HandDecoder()
+    intake = Intake(decoder, topics=TOPICS, records=100, megabytes=1)
+    astray = replace(record_of(PARTITIONS[other], 0), partition=PARTITIONS[here])
+    assert intake.put(astray, lambda _: True) is None
+    assert intake.put(record_of(PARTITIONS[here], 1), lambda _: True) is not None
+    first, second = intake.take(0.0), intake.take(0.0)
+    assert first is not None
+    assert first.poison is not None
+    assert first.poison.code == "wrong_topic"
+    assert f"which is sent to {PARTITIONS[other].topic}" in str(first.poison)
+    assert (first.segment, first.stream_id, first.odd_upload) == (None, f"{PARTITIONS[other].topic}-0", None)
+    assert second is not None
+    assert second.segment is not None
+    assert len(decoder.asked) == 1

@@ -147,6 +147,9 @@ def test_a_topic_that_is_not_there_is_named(
         (["--stations", "gone.yaml"], "gone.yaml: the stations cannot be read"),
         (["http://h/a", "--topic", "a b"], "--topic 'a b'"),
         (["a.wav", "--epoch", "1795000000000000"], "it is in Unix milliseconds"),
+        (["http://h/a", "--topic", "monitor.state"], "for something else than audio"),
+        (["http://h/a", "b.wav", "--topic", "audio.broadcast"], "'b' is of kind upload: say --kind broadcast"),
+        (["fm=http://h/a", "--topic", "audio.uploads"], "'fm' is of kind broadcast: say --kind upload"),
     ],
 )
 def test_what_cannot_work_is_refused(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

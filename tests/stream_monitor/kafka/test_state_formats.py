@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,12 +24,12 @@ def halfway(bench: Bench, clock: FakeClock, write: Callable[[Document], None]) -
     assert not bench.work(log, clock, Life(shares=(frozenset(HOMES),), label="after commit", times=6))
     opened = 0
     for number, records in log.state.items():
-        for place, (key, value) in enumerate(records):
+        for place, (key, value, transaction) in enumerate(records):
             if value is not None:
                 document = json.loads(value)
                 opened += len(document["tracker"]["plays"])
                 write(document)
-                records[place] = (key, json.dumps(document).encode())
+                records[place] = (key, json.dumps(document).encode(), transaction)
         log.state[number] = records
     assert opened  # else there would be nothing to go on with
     return log
@@ -71,3 +72,29 @@ def test_the_state_of_a_newer_version_is_refused_and_left(bench: Bench) -> None:
         bench.work(log, clock, everything(HOMES))
     assert caught.value.exit_code == 5
     assert (log.offsets, len(log.events)) == (offsets, told)
+
+
+def test_a_stream_that_was_heard_in_the_topic_of_the_other_kind_is_ended(bench: Bench) -> None:
+    """Versions before took an upload from the broadcasts' topic: what still comes there is a dead letter each, and the
+    upload that is restored ends as any other that falls silent. Nothing else is told otherwise.
+    """
+    clock, (uploads, broadcasts) = FakeClock(), (HOMES[0], HOMES[2])
+    log = halfway(bench, clock, lambda _: None)
+    expected = plays(bench.model(log))
+    _, value, transaction = next(each for each in log.state[0] if each[0] == b"upload/u0" and each[1] is not None)
+    document = json.loads(value or b"")
+    document["stream"]["stream_id"] = "astray"
+    log.state[0].append((b"upload/astray", json.dumps(document).encode(), transaction))
+    said = next(each for each in log.audio[uploads] if each.key == b"u0")
+    named = [(name, b"astray" if name == "ce_streamid" else value or b"") for name, value in said.headers]
+    records = log.audio[broadcasts]
+    for _ in range(3):
+        records.append(replace(said, partition=broadcasts, offset=len(records), key=b"astray", headers=named))
+    assert bench.work(log, clock, everything(HOMES))
+    assert [key for key, _ in log.letters] == 3 * [b"astray"]
+    assert b"upload/astray" not in log.open_streams()
+    told = [json.loads(each) for each in log.events]
+    ends = [e["data"] for e in told if e["type"] == "stream.status.v1" and e["data"]["stream_id"] == "astray"]
+    assert ends[-1]["state"] == "idle"
+    assert plays([event for event in told if event["data"]["stream_id"] != "astray"]) == expected
+    assert log.offsets[broadcasts][0] >= len(records) - 5  # nothing of it is kept to be heard again
