@@ -150,6 +150,7 @@ def _row(found: Found) -> dict[str, Any]:
         "stream_kind": letter.stream_kind,
         "stream_id": letter.stream_id,
         "size_bytes": letter.size_bytes,
+        "left_out_bytes": letter.left_out_bytes,
         "replays": letter.replays,
         "replayed": found.replayed,
     }

@@ -7,7 +7,7 @@ that names the letter's offset. So what was replayed is never forgotten before t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,8 +18,17 @@ REPLAYS: Final = "dlq_replays"
 """How often a record was sent back; it stays with the record, so that one that comes back for ever is seen."""
 ROUTE: Final = "dlq_route"
 """Who could not tell an event (`mqtt`, a webhook's name): it stays with the event, and nobody else tells it twice."""
+LEFT_OUT: Final = "dlq_left_out_bytes"
+"""Of a letter that with all that the record held would be larger than a record may be: so much stayed where it was."""
 RECEIPT: Final = "dlq_replayed"
 """Of a receipt: the offset of the letter, in the receipt's own partition."""
+
+MESSAGE_CHARS: Final = 1000
+NAMES: Final = ("ce_kind", "ce_streamid")
+"""Whose a record is; where they are no longer than `NAME_BYTES` each letter has them."""
+NAME_BYTES: Final = 1024
+RECORD_BYTES, HEADER_BYTES = 128, 16
+"""At most, what Kafka's format adds to a record and to each of its headers."""
 
 Headers = list[tuple[str, bytes]]
 
@@ -42,6 +51,8 @@ class Letter:
     stream_id: str | None
     replays: int
     """How often it had been sent back before it came here again."""
+    left_out_bytes: int
+    """How much of the record is not in the letter, which was too large; 0 where all of it is."""
     headers: Sequence[tuple[str, bytes | None]]
 
     @property
@@ -57,6 +68,41 @@ class Letter:
             if value is not None and (name == ROUTE or not name.startswith(PREFIX))
         ]
         return [*own, (REPLAYS, str(self.replays + 1).encode())]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """A letter to be sent."""
+
+    key: bytes | None
+    value: bytes | None
+    """Empty where there is no key either: the client takes no record without both."""
+    headers: Headers
+
+    @property
+    def size_bytes(self) -> int:
+        """At most, as a record."""
+        named = sum(len(name.encode()) + len(value) + HEADER_BYTES for name, value in self.headers)
+        return RECORD_BYTES + len(self.key or b"") + len(self.value or b"") + named
+
+
+def draft(record: Received, about: Mapping[str, str], most_bytes: int) -> Draft:
+    """The letter of a record; where it would be too large, one without what the record held, which says so.
+
+    Args:
+        record: What cannot be read.
+        about: Headers that say where it was and what was wrong.
+        most_bytes: How large a record may be.
+    """
+    said: Headers = [(name, text[:MESSAGE_CHARS].encode(errors="backslashreplace")) for name, text in about.items()]
+    own: Headers = [(name, value) for name, value in record.headers if value is not None]
+    value = b"" if record.key is None and record.value is None else record.value
+    whole = Draft(key=record.key, value=value, headers=own + said)
+    if whole.size_bytes <= most_bytes:
+        return whole
+    names = {name.lower(): value for name, value in own if name.lower() in NAMES and len(value) <= NAME_BYTES}
+    left_out = len(record.key or b"") + len(record.value or b"") + sum(len(name) + len(value) for name, value in own)
+    return Draft(key=None, value=b"", headers=[*names.items(), *said, (LEFT_OUT, str(left_out).encode())])
 
 
 def letter_of(record: Received) -> Letter:
@@ -78,6 +124,7 @@ def letter_of(record: Received) -> Letter:
         stream_kind=said.get("ce_kind"),
         stream_id=said.get("ce_streamid"),
         replays=_number(said.get(REPLAYS)) or 0,
+        left_out_bytes=_number(said.get(LEFT_OUT)) or 0,
         headers=record.headers,
     )
 

@@ -67,7 +67,7 @@ class Replayed:
     before: int = 0
     """Left alone, since they were sent back before."""
     refused: int = 0
-    """Sent back too often already, or no letters of ours."""
+    """Sent back too often already, without their records, or no letters of ours."""
 
 
 def letter_topics(admin: Admin, audio: Sequence[str], named: Sequence[str]) -> list[Partition]:
@@ -155,6 +155,11 @@ def _refusal(letter: Letter, partitions: Callable[[str], int], most: int) -> str
     where = letter.origin
     if where is None:
         return "does not say where it was"
+    if letter.left_out_bytes:
+        return (
+            f"holds nothing of its record, which was too large for a letter: its {letter.left_out_bytes} bytes are at"
+            f" offset {letter.origin_offset} of {where.topic}-{where.number} as long as that topic keeps them"
+        )
     if letter.replays >= most:
         return f"was sent back {letter.replays} times and could not be read each time"
     if where.number >= (count := partitions(where.topic)):
@@ -172,6 +177,6 @@ def _send(held: Sequence[Letter], postman: Postman | None, watchdog_s: float) ->
             if letter.origin is not None:
                 where = letter.origin
                 postman.send(where.topic, letter.key, letter.value, letter.headers_again(), where.number)
-                postman.send(letter.place.topic, letter.key, None, receipt(letter), letter.place.number)
+                postman.send(letter.place.topic, letter.key, b"", receipt(letter), letter.place.number)
         postman.commit()
     return len(held)

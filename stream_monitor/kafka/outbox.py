@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from stream_monitor.kafka.client import Membership, Partition, Received, TransactionalProducer
+from stream_monitor.kafka.client import LARGEST_RECORD, Membership, Partition, Received, TransactionalProducer
 from stream_monitor.kafka.errors import PoisonError
+from stream_monitor.kafka.letter import draft
 from stream_monitor.kafka.partition import Position
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings, dead_letters
 from stream_monitor.kafka.watchdog import watched
@@ -47,6 +48,7 @@ class Outbox:
         settings: ServiceSettings,
         at: Labelled = lambda _: None,
         headers: HeadersOf = lambda _: (),
+        letter_bytes: int = LARGEST_RECORD,
     ) -> None:
         """Prepares.
 
@@ -56,12 +58,14 @@ class Outbox:
             settings: How long a transaction may take.
             at: See `Labelled`.
             headers: Of an event's record; they are no part of the event.
+            letter_bytes: How large a dead letter may be.
         """
         self._producer = producer
         self._topics = topics
         self._settings = settings
         self._at = at
         self._headers = headers
+        self._letter_bytes = letter_bytes
 
     def commit(
         self,
@@ -109,9 +113,8 @@ class Outbox:
             "dlq_message": str(error),
         }
         log.error("a record cannot be read", **about)
-        headers = [(name, value) for name, value in record.headers if value is not None]
-        headers += [(name, text.encode()) for name, text in about.items()]
-        self._producer.send(dead_letters(record.partition.topic), record.key, record.value, headers)
+        letter = draft(record, about, self._letter_bytes)
+        self._producer.send(dead_letters(record.partition.topic), letter.key, letter.value, letter.headers)
 
 
 def _json(event: Event) -> bytes:

@@ -42,6 +42,8 @@ LONGEST_S: Final = 60.0
 """A segment of more audio is refused: it would hold up all others."""
 RATES: Final = (4_000, 384_000)
 LARGEST: Final = (1 << 63) - 1
+QUOTED: Final = 80
+"""So much of what was found is told."""
 _NUMBER = re.compile(rb"^[0-9]{1,19}$")
 
 
@@ -128,21 +130,24 @@ def parse(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, b
     found = {name.lower(): content or b"" for name, content in headers}
     kind_of_record = _text(found, "ce_type")
     if kind_of_record != SEGMENT_TYPE:
-        raise PoisonError("wrong_type", f"ce_type is {kind_of_record!r}, not {SEGMENT_TYPE!r}")
+        raise PoisonError("wrong_type", f"ce_type is {kind_of_record[:QUOTED]!r}, not {SEGMENT_TYPE!r}")
     version = _text(found, "ce_specversion")
     if version != SPEC_VERSION:
-        raise PoisonError("wrong_type", f"ce_specversion is {version!r}, not {SPEC_VERSION!r}")
+        raise PoisonError("wrong_type", f"ce_specversion is {version[:QUOTED]!r}, not {SPEC_VERSION!r}")
     kind = _text(found, "ce_kind")
     if kind not in KINDS:
-        raise PoisonError("bad_header", f"ce_kind is {kind!r}, not broadcast or upload")
+        raise PoisonError("bad_header", f"ce_kind is {kind[:QUOTED]!r}, not broadcast or upload")
     stream_id = _text(found, "ce_streamid")
     if not is_stream_id(stream_id):
-        raise PoisonError("bad_header", f"ce_streamid {stream_id[:80]!r} is not 1 to 256 printable characters")
+        raise PoisonError("bad_header", f"ce_streamid {stream_id[:QUOTED]!r} is not 1 to 256 printable characters")
     if key != stream_id.encode():
-        raise PoisonError("wrong_key", f"the key is {key!r} and the stream {stream_id!r}: its segments would scatter")
+        said = "missing" if key is None else repr(key[:QUOTED])
+        raise PoisonError("wrong_key", f"the key is {said} and the stream {stream_id!r}: its segments would scatter")
     content_type = _text(found, "content-type").partition(";")[0].strip().lower()
     if content_type not in CONTENT_TYPES:
-        raise PoisonError("unknown_format", f"content-type {content_type!r} is none of {', '.join(CONTENT_TYPES)}")
+        raise PoisonError(
+            "unknown_format", f"content-type {content_type[:QUOTED]!r} is none of {', '.join(CONTENT_TYPES)}"
+        )
     record = AudioRecord(
         stream=StreamKey(kind=cast(StreamKind, kind), stream_id=stream_id, epoch=_epoch(found)),
         seq=_number(found, "ce_seq"),
@@ -208,7 +213,7 @@ def _number(headers: dict[str, bytes], name: str, least: int = 0, most: int = LA
         raise PoisonError("missing_header", f"the header {name} is missing")
     text = headers[name]
     if not _NUMBER.match(text) or not least <= int(text) <= most:
-        raise PoisonError("bad_header", f"{name} is {text[:40]!r}, not a whole number from {least} to {most}")
+        raise PoisonError("bad_header", f"{name} is {text[:QUOTED]!r}, not a whole number from {least} to {most}")
     return int(text)
 
 
@@ -225,7 +230,7 @@ def _epoch(headers: dict[str, bytes]) -> int:
 def _flag(headers: dict[str, bytes], name: str) -> bool:
     text = headers.get(name, b"false").lower()
     if text not in (b"true", b"false"):
-        raise PoisonError("bad_header", f"{name} is {text[:40]!r}, not true or false")
+        raise PoisonError("bad_header", f"{name} is {text[:QUOTED]!r}, not true or false")
     return text == b"true"
 
 
@@ -237,5 +242,5 @@ def _moment(headers: dict[str, bytes]) -> datetime | None:
         moment = datetime.fromisoformat(text)
         rfc3339(moment)
     except (ValueError, OverflowError, EventError):
-        raise PoisonError("bad_header", f"ce_time is {text[:40]!r}, not a time with a zone") from None
+        raise PoisonError("bad_header", f"ce_time is {text[:QUOTED]!r}, not a time with a zone") from None
     return moment.astimezone(UTC)

@@ -28,7 +28,7 @@ from stream_monitor.kafka.outbox import Labelled
 from stream_monitor.kafka.records import KINDS
 from stream_monitor.kafka.sandbox import Sandbox
 from stream_monitor.kafka.stream_state import Restored, decode, encode
-from stream_monitor.kafka.topics import check_usable
+from stream_monitor.kafka.topics import check_usable, largest_letter
 from stream_monitor.kafka.worker import Worker
 from stream_monitor.lane_state import LaneState
 from stream_monitor.outcome import Outcome
@@ -121,6 +121,7 @@ def _serve(
 ) -> None:
     with Admin(config.kafka) as admin:
         check_usable(admin, config.topics)
+        letter_bytes = largest_letter(admin, config.topics)
     encoder = Encoder.load(
         config.encoder.weights,
         device=config.encoder.device,
@@ -177,7 +178,15 @@ def _serve(
         Worker(
             consumer,
             intake,
-            ObservedOutbox(observation, clock, producer, topics=config.topics, settings=service, at=at),
+            ObservedOutbox(
+                observation,
+                clock,
+                producer,
+                topics=config.topics,
+                settings=service,
+                at=at,
+                letter_bytes=letter_bytes,
+            ),
             reader,
             pipeline,
             PublishedEvents(Publisher(told, versions=assembly.versions, clock=clock), told),

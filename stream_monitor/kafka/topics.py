@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from stream_monitor.kafka.client import Admin
+from stream_monitor.kafka.client import LARGEST_RECORD, Admin
 from stream_monitor.kafka.errors import PartitionsError, TopicError
 from stream_monitor.kafka.settings import TopicSettings, dead_letters
 
@@ -139,6 +139,16 @@ def check_usable(admin: Admin, settings: TopicSettings, names: Collection[str] |
         raise kind("; ".join(f"{each.topic}: {each.message}" for each in refused))
     for each in wrong:
         log.warning("a topic has another setting than configured", topic=each.topic, found=each.message)
+
+
+def largest_letter(admin: Admin, settings: TopicSettings) -> int:
+    """How many bytes a dead letter of the audio may have.
+
+    Raises:
+        BrokerError: The brokers refuse.
+    """
+    states = [admin.describe(dead_letters(name), ["max.message.bytes"]) for name in settings.of_audio]
+    return min([LARGEST_RECORD, *(int(state.settings["max.message.bytes"]) for state in states if state is not None)])
 
 
 def _compared(admin: Admin, topic: Topic, replication: int) -> Finding:

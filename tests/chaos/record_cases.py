@@ -8,6 +8,7 @@ import time
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from stream_monitor.cli import main
+from stream_monitor.kafka.client import LARGEST_RECORD
 from tests.chaos.case import WORKERS, Proof, Scale, until, until_told
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.rig import Rig
@@ -16,7 +17,7 @@ from tests.stream_monitor.sound import write_audio
 
 
 def poison(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """Fourteen kinds of records that cannot be read lie between others: each is a dead letter, all else the same."""
+    """Fifteen kinds of records that cannot be read lie between others: each is a dead letter, all else the same."""
     good = next(record for record in lab.world.first if record.kind == "broadcast")
     headers = dict(good.headers)
     sound = good.value
@@ -39,6 +40,7 @@ def poison(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
         ("a start in microseconds", sound, with_headers(ce_epoch=headers["ce_epoch"] + b"000")),
         ("a place beyond the calendar", sound, with_headers(ce_sampleoffset=b"9" * 18)),
         ("a time before the calendar", sound, with_headers(ce_time=b"0001-01-01T00:00:00+01:00")),
+        ("noise as large as a record may be", rng.randbytes(LARGEST_RECORD - 800), with_headers()),
         ("text that is no UTF-8", sound, with_headers(ce_kind=b"\xff\xfe")),
     ]
     producer = KafkaProducer(bootstrap_servers=lab.bootstrap)
