@@ -92,8 +92,7 @@ class Observation:
 
     def turned(self) -> None:
         """The loop comes round: what was taken over is restored by now."""
-        self._heart.beat()
-        self._metrics.turned.set(self._clock.utc_now().timestamp())
+        self._beats()
         if self._membership is None:
             self._unready = ("no member of the group yet: no partitions are assigned",)
         elif self._taking_over_s is not None:
@@ -115,6 +114,12 @@ class Observation:
         self._arrivals.clear()
         self._metrics.partitions.set(len(membership.partitions))
         self._metrics.rebalances.inc()
+
+    def restores(self, *, going_on: bool) -> None:
+        """Streams are still read; where the group has gone on meanwhile that was for nothing, and begins anew."""
+        self._beats()
+        if not going_on:
+            self._membership, self._taking_over_s = None, None
 
     def found(self, partition: Partition, frontier: int) -> None:
         """Where a partition is begun."""
@@ -230,6 +235,10 @@ class Observation:
     def aborted(self) -> None:
         """A transaction failed; nothing of it is seen."""
         self._metrics.transactions.labels("aborted").inc()
+
+    def _beats(self) -> None:
+        self._heart.beat()
+        self._metrics.turned.set(self._clock.utc_now().timestamp())
 
     def _listens_for(self, version: str, tracks: int) -> None:
         if version == self._version:

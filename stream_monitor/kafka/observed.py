@@ -68,6 +68,14 @@ class ObservedConsumer(Consumer):
             self._observation.joined(membership)
         return membership
 
+    def stay(self, membership: Membership) -> bool:
+        """Shows the group that we live while streams are restored."""
+        still = super().stay(membership)
+        self._observation.restores(going_on=still)
+        if not still:
+            self._known = None
+        return still
+
     def begins(self, partition: Partition) -> int:
         """The first offset that is still there."""
         first = super().begins(partition)

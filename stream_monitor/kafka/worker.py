@@ -28,6 +28,7 @@ from stream_monitor.kafka.intake import Intake, Taken
 from stream_monitor.kafka.outbox import Outbox, StateRecord
 from stream_monitor.kafka.records import AudioRecord
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings
+from stream_monitor.kafka.stream_state import Restored
 from stream_monitor.kafka.unsaid import Unsaid
 from stream_monitor.kafka.watchdog import watched
 from stream_monitor.lane_state import LaneState, needed_from
@@ -124,7 +125,7 @@ class Worker:
                 continue
             if membership != self._membership:
                 # What was polled may be anybody's; from the committed offsets it comes again.
-                self._take_over(membership)
+                self._take_over(membership, stopping)
                 continue
             for record in received:
                 self._intake.put(record, partial(self._is_needed, record))
@@ -141,36 +142,34 @@ class Worker:
 
     # Taking over: everything as the last commit left it.
 
-    def _take_over(self, membership: Membership) -> None:
+    def _take_over(self, membership: Membership, stopping: Callable[[], bool]) -> None:
         self._take_change(self._catalogue.look())  # snapshots may name tracks that were enrolled a moment ago
         self._pipeline.flush()  # what is on its way is nobody's any more, and must not meet the restored streams
         for stream in self._pipeline.streams:
             self._pipeline.drop(stream)
         self._intake.clear()
         self._held, self._unsaid = Holdings(self._settings.idle_s), Unsaid()
+        self._membership = None
+        heritage = self._committed.heritage(membership, stopping)
+        if heritage is None:
+            return
         self._membership = membership
-        self._consumer.resume(membership.partitions)
-        for partition in sorted(membership.partitions):
-            position = self._committed.position(partition)
+        for partition, position in heritage.positions.items():
             self._held.take(partition, position)
             self._consumer.seek(partition, position.replay_from)
-        for number in sorted({partition.number for partition in membership.partitions}):
-            self._restore(number)
+        for home, restored in heritage.streams:
+            self._restore(home, restored)
+        self._consumer.resume(membership.partitions)
         log.info("partitions taken over", partitions=len(self._held), streams=len(self._pipeline.streams))
 
-    def _restore(self, number: int) -> None:
-        """The streams of a partition of the state that are ours."""
-        for restored in self._committed.streams(number):
-            stream = restored.state.stream
-            home = Partition(topic=self._topics.audio(stream.kind), number=number)
-            if home not in self._held:
-                continue
-            self._pipeline.restore(restored.state)
-            self._held.restored(stream, home)
-            self._held.needs(stream, self._needed_from(restored.state))
-            for key in restored.gone:
-                self._unsaid.outcomes += self._pipeline.remove_track(key)
-                self._unsaid.touched.add(stream)
+    def _restore(self, home: Partition, restored: Restored) -> None:
+        stream = restored.state.stream
+        self._pipeline.restore(restored.state)
+        self._held.restored(stream, home)
+        self._held.needs(stream, self._needed_from(restored.state))
+        for key in restored.gone:
+            self._unsaid.outcomes += self._pipeline.remove_track(key)
+            self._unsaid.touched.add(stream)
 
     # Hearing.
 

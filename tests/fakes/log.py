@@ -7,7 +7,7 @@ group gives its member other partitions at moments that are set beforehand. It k
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,7 +55,9 @@ class Log:
     events: list[bytes] = field(default_factory=list)
     letters: list[tuple[bytes | None, bytes | None]] = field(default_factory=list)
 
-    def read(self, partition: Partition, *, settled: bool = False) -> Iterator[Received]:
+    def read(
+        self, partition: Partition, *, settled: bool = False, between: Callable[[], None] = lambda: None
+    ) -> Iterator[Received]:
         """A partition of the state from its beginning to the first open transaction; with `settled` none stays open."""
         records = self.state.get(partition.number, [])
         if settled:
@@ -65,6 +67,7 @@ class Log:
                 return
             if transaction.ended == "committed":
                 yield Received(partition=partition, offset=offset, appended_ms=0, key=key, value=value, headers=())
+        between()
 
     def open_streams(self) -> set[bytes | None]:
         """Keys of which the newest snapshot is no tombstone."""
@@ -116,6 +119,10 @@ class Polling:
         """Who we are and what is ours now."""
         self._look()
         return self.present
+
+    def stay(self, membership: Membership) -> bool:
+        """Whether the group has gone on."""
+        return self.membership() == membership
 
     @property
     def present(self) -> Membership:

@@ -94,6 +94,21 @@ class Consumer:
 
     def membership(self) -> Membership:
         """Who we are and what is ours now."""
+        return self._present()
+
+    def stay(self, membership: Membership) -> bool:
+        """Shows the group that we live while we work for long with all partitions paused: nothing is read.
+
+        Args:
+            membership: What we work for.
+
+        Returns:
+            Whether it still holds.
+        """
+        self._polled(0.0, 1)
+        return self._present() == membership
+
+    def _present(self) -> Membership:
         group = self._ask(self._client.group_metadata)
         own = frozenset(Partition(topic=each.topic, number=each.partition) for each in self._client.assignment())
         return Membership(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Literal, Self
 
@@ -25,7 +25,7 @@ class LogReader:
 
         Args:
             settings: Where to.
-            deadline_s: How long one partition may take.
+            deadline_s: How long reading may stand still.
 
         Raises:
             BrokerError: No broker answers.
@@ -45,33 +45,40 @@ class LogReader:
         if self._whole is not None:
             self._whole.close(autocommit=False)
 
-    def read(self, partition: Partition, *, settled: bool = False) -> Iterator[Received]:
+    def read(
+        self, partition: Partition, *, settled: bool = False, between: Callable[[], None] = lambda: None
+    ) -> Iterator[Received]:
         """Every committed record that is in a partition now.
 
         Args:
             partition: What is read.
             settled: Waits until each transaction that is open now has ended, one way or the other. Else nothing is
                 seen from the first of them on, not even what others have committed since.
+            between: Called after each look at the brokers, about twice a second while nothing comes; whatever it raises
+                ends the reading.
 
         Raises:
-            BrokerError: It takes longer than the deadline, e.g. because a transaction is left open.
+            BrokerError: It stands still for longer than the deadline, e.g. because a transaction is left open.
         """
-        place, deadline = place_of(partition), time.monotonic() + self._deadline_s
+        place, read_to, deadline = place_of(partition), -1, 0.0
         try:
             self._client.assign([place])
             self._client.seek_to_beginning(place)
             end = (self._of_everything() if settled else self._client).end_offsets([place])[place]
             # By position and not by the last record: a log may end with the marks of transactions.
             while (position := self._client.position(place)) < end:
-                if time.monotonic() > deadline:
+                if position > read_to:
+                    read_to, deadline = position, time.monotonic() + self._deadline_s
+                elif time.monotonic() > deadline:
                     raise BrokerError(
-                        f"{partition.topic}-{partition.number} was read to offset {position} of {end} within"
-                        f" {self._deadline_s:g} s; whether a transaction is left open there says kafka-transactions.sh"
-                        f" --bootstrap-server {self._settings.bootstrap_servers} describe-producers"
-                        f" --topic {partition.topic} --partition {partition.number}"
+                        f"{partition.topic}-{partition.number} was read to offset {position} of {end}, and no further"
+                        f" for {self._deadline_s:g} s; whether a transaction is left open there says"
+                        f" kafka-transactions.sh --bootstrap-server {self._settings.bootstrap_servers}"
+                        f" describe-producers --topic {partition.topic} --partition {partition.number}"
                     )
                 for batch in self._client.poll(timeout_ms=500).values():
                     yield from map(received_of, batch)
+                between()
         except KafkaError as error:
             raise replace(self._refusals, topics=(partition.topic,)).of(error) from error
 

@@ -34,7 +34,9 @@ class Watched:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self._registry = CollectorRegistry()
-        self.observation = Observation(WorkerMetrics(self._registry), Heartbeat(self.clock, 60), self.clock)
+        heart = Heartbeat(self.clock, 60)
+        self.alive = heart.complaints
+        self.observation = Observation(WorkerMetrics(self._registry), heart, self.clock)
 
     def __call__(self, name: str, **labels: str) -> float | None:
         return self._registry.get_sample_value(f"stream_monitor_worker_{name}", labels)
@@ -108,6 +110,23 @@ def test_ready_when_the_streams_are_restored() -> None:
     assert watched("restore_seconds_sum") == 3.0
     watched.take_over(0, generation=2, partition=OTHER)
     assert watched("rebalances_total") == 2
+
+
+def test_a_worker_that_restores_for_long_lives_and_is_not_ready() -> None:
+    """Where the group goes on meanwhile nothing was restored; what is taken over then is, in its own time."""
+    watched = Watched()
+    watched.observation.joined(Membership(group=None, generation=("me", 1), partitions=frozenset({AUDIO})))
+    for _ in range(5):
+        watched.clock.now_s += 30.0
+        watched.observation.restores(going_on=True)
+        assert not watched.alive()
+        assert watched.observation.unready() == ("streams are restored",)
+    watched.observation.restores(going_on=False)
+    watched.observation.turned()
+    assert watched.observation.unready() == ("no member of the group yet: no partitions are assigned",)
+    watched.take_over(0, generation=2)
+    assert not watched.observation.unready()
+    assert (watched("restore_seconds_count"), watched("restore_seconds_sum")) == (1, 0.0)
 
 
 def test_lag_is_that_of_the_frontier() -> None:
