@@ -102,6 +102,7 @@ def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, r
     from stream_monitor.clock import SystemClock
     from stream_monitor.kafka.client import Producer
     from stream_monitor.kafka.drain import Drain
+    from stream_monitor.kafka.losses import Losses
     from stream_monitor.kafka.produce_observed import ProduceObserved
     from stream_monitor.kafka.producing import produce as send_all
     from stream_monitor.reading import read_segments
@@ -110,10 +111,12 @@ def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, r
     files = sum(source.medium == "file" for source in sources)
     urls = sum(source.medium == "url" for source in sources)
     allow_open_files((files if realtime else min(files, config.monitor.open_files)) + urls)
-    stop, clock, observed = Stop(), SystemClock(), ProduceObserved(config.telemetry)
+    stop, clock = Stop(), SystemClock()
+    losses = Losses(clock)
+    observed = ProduceObserved(config.telemetry, losses)
     with interruption() as interrupted, observed:
         drain = Drain(interrupted, clock=clock, seconds=config.produce.drain_s)
-        with Producer(config.kafka, left_s=drain.left_s) as producer:
+        with Producer(config.kafka, deadline_s=config.produce.deliver_s, left_s=drain.left_s) as producer:
             result = send_all(
                 sources,
                 partial(read_segments, stop=stop),
@@ -126,6 +129,7 @@ def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, r
                 clock=clock,
                 stop=stop,
                 drain=drain,
+                losses=losses,
                 realtime=realtime,
                 topic=topic,
                 sent=observed.sent,

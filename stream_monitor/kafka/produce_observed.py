@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from encoder.grid import SAMPLE_RATE
+from stream_monitor.kafka.losses import Losses
 from stream_monitor.segments import Segment
 from stream_monitor.stations.roll import Counts, Roll
 from stream_monitor.telemetry.probes import Probes
@@ -18,12 +19,19 @@ from stream_monitor.telemetry.settings import TelemetrySettings
 class ProduceObserved:
     """Answers on telemetry.port while the context lasts."""
 
-    def __init__(self, settings: TelemetrySettings) -> None:
-        """Opens nothing yet."""
+    def __init__(self, settings: TelemetrySettings, losses: Losses) -> None:
+        """Opens nothing yet.
+
+        Args:
+            settings: Where it answers.
+            losses: What the brokers do not take.
+        """
         registry = new_registry()
         self._metrics = ProduceMetrics(registry)
         self._counts: Callable[[], Counts] = Roll(0).counts
         self._told = self._counts()
+        self._losses = losses
+        self._undelivered = 0
         self._probes = Probes(settings, self._not_ready, registry=registry)
 
     def __enter__(self) -> Self:
@@ -67,6 +75,11 @@ class ProduceObserved:
         self._metrics.connections_lost.inc(now.connections_lost - before.connections_lost)
         self._metrics.left_behind.inc(now.left_behind - before.left_behind)
         self._metrics.dropped.inc(now.dropped_segments - before.dropped_segments)
+        undelivered = self._losses.segments
+        self._metrics.undelivered.inc(undelivered - self._undelivered)
+        self._undelivered = undelivered
+        if complaints := self._losses.complaints():
+            return complaints
         if not now.listed:
             return ()
         if now.asked < now.listed:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -19,6 +20,8 @@ from stream_monitor.clock import Clock
 from stream_monitor.errors import BackpressureError, MonitorError
 from stream_monitor.hand_off import HandOff
 from stream_monitor.kafka.drain import Drain
+from stream_monitor.kafka.errors import BrokerError
+from stream_monitor.kafka.losses import Losses
 from stream_monitor.kafka.payload import to_flac
 from stream_monitor.kafka.produce_settings import ProduceSettings
 from stream_monitor.kafka.records import FLAC, AudioRecord, Headers, headers_of, key_of
@@ -58,7 +61,14 @@ class Feed(Protocol):
 class Sender(Protocol):
     """Where records go; `kafka.client.Producer` is one."""
 
-    def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None: ...
+    @property
+    def sent(self) -> int: ...
+
+    def send(
+        self, topic: str, key: bytes, value: bytes, headers: Headers, lost: Callable[[BrokerError], None] | None
+    ) -> None: ...
+
+    def settle(self) -> None: ...
 
     def flush(self) -> int: ...
 
@@ -108,6 +118,7 @@ def produce(
     realtime: bool = False,
     topic: str | None = None,
     drain: Drain,
+    losses: Losses,
     sent: Callable[[Segment], None] = lambda _: None,
     addresses: Callable[[Callable[[], Counts]], None] = lambda _: None,
 ) -> Produced:
@@ -127,18 +138,28 @@ def produce(
         realtime: Files no faster than they would be heard.
         topic: Where everything goes instead.
         drain: Asked often; ends everything in good order, and within its time.
+        losses: Counts and tells the audio of addresses that the brokers do not take.
         sent: Called with each segment that was handed over.
         addresses: Called before it begins, with what says how the addresses stand.
 
     Raises:
-        BrokerError: Records cannot be delivered.
+        BrokerError: Records of files or standard input cannot be delivered, and no addresses go on without them.
+        AccessError: The brokers do not allow it.
     """
-    outgoing = _Outgoing(sender=sender, topics=topics, topic=topic, epoch=epoch, trace=settings.trace)
-    result = outgoing.result
     given_up = Stop()
     arrivals: HandOff[Arrival] = HandOff(limit=config.queue_segments, deadline_s=config.give_up_s, stop=given_up)
     files = [source for source in sources if source.medium != "url"]
     urls = [source for source in sources if source.medium == "url"]
+    outgoing = _Outgoing(
+        sender=sender,
+        topics=topics,
+        topic=topic,
+        epoch=epoch,
+        trace=settings.trace,
+        goes_on=bool(urls),
+        losses=losses,
+    )
+    result = outgoing.result
     stations = Stations(urls, settings=settings.stations, policy=policy, arrivals=arrivals, encode=to_flac, stop=stop)
     addresses(stations.counts)
     feeds: tuple[Feed, ...] = (
@@ -154,6 +175,8 @@ def produce(
             for arrival in taken:
                 outgoing.send(arrival, whole=not stop.is_set())
                 sent(arrival.segment)
+            sender.settle()
+            losses.look(sender.sent)
             if done and not taken:
                 break
             if stop.is_set():
@@ -183,6 +206,8 @@ def produce(
         for feed in feeds:
             for name in feed.join(max(POLL_S, until_s - clock.monotonic_s())):
                 log.warning("a reading thread did not end in time and is left behind", thread=name)
+    if losses.segments:
+        result.failures.append(("", BrokerError(f"{losses.segments} segments of live audio could not be delivered")))
     for failure in (failure for feed in feeds for failure in feed.failures):
         result.failures.append(("" if failure.source is None else failure.source.stream_id, failure.error))
     return result
@@ -197,11 +222,18 @@ class _Outgoing:
     topic: str | None
     epoch: int
     trace: bool
+    goes_on: bool
+    """A file that fails ends nothing else."""
+    losses: Losses
     result: Produced = field(default_factory=Produced)
+    undelivered: set[str] = field(default_factory=set)
+    """Files that failed because a record was not delivered."""
 
     def send(self, arrival: Arrival, *, whole: bool) -> None:
         """Hands a segment over; its end mark only where the stream is `whole` and did not fail."""
         segment = arrival.segment
+        if segment.stream.stream_id in self.undelivered:
+            return
         if arrival.error is not None:
             self.result.failures.append((segment.stream.stream_id, arrival.error))
         if arrival.error is not None or not whole:
@@ -211,9 +243,17 @@ class _Outgoing:
         record = record_of(segment, self.epoch, traceparent.new() if self.trace else None)
         value = to_flac(segment.samples_S) if arrival.encoded is None else arrival.encoded
         topic = self.topic or self.topics.audio(record.stream.kind)
-        self.sender.send(topic, key_of(record.stream), value, headers_of(record))
+        lost = partial(self._lost, arrival.source) if self.goes_on else None
+        self.sender.send(topic, key_of(record.stream), value, headers_of(record), lost)
         self.result.records += 1
         self.result.samples += len(segment.samples_S)
+
+    def _lost(self, source: Source, error: BrokerError) -> None:
+        if source.medium == "url":
+            self.losses.lost(source.stream_id, error)
+        elif source.stream_id not in self.undelivered:
+            self.undelivered.add(source.stream_id)
+            self.result.failures.append((source.stream_id, error))
 
 
 def _captured(stream: StreamKey, start_sample: int) -> datetime:

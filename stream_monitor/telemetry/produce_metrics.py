@@ -34,3 +34,6 @@ class ProduceMetrics:
         self.connections_lost = counter("connections_lost", "Connections that broke off after audio had come.")
         self.left_behind = counter("connections_left_behind", "Connections that were left, being too far behind.")
         self.dropped = counter("dropped_segments", "Segments of addresses that nobody took in time.")
+        self.undelivered = counter(
+            "undelivered_segments", "Segments of addresses that the brokers did not take within produce.deliver_s."
+        )
