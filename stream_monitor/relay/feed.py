@@ -129,7 +129,9 @@ class Feed:
                 starts = {partition: self._begin(partition) for partition in member.partitions}
                 self._member = member
                 return Turn(starts=starts, records=(), positions={})
-            return Turn(starts=None, records=records, positions={each: consumer.position(each) for each in own})
+            places = {each: consumer.position(each) for each in own}
+            positions = {each: place for each, place in places.items() if place is not None}
+            return Turn(starts=None, records=records, positions=positions)
         except KeyError:
             return nothing  # the client's word for: no longer ours; the next turn sees it
 

@@ -242,6 +242,8 @@ class Keeper:
         waiting = 0
         for partition in self._consumer.membership().partitions & self._positions.keys():
             next_offset = self._positions[partition].next_offset if away else self._consumer.position(partition)
+            if next_offset is None:
+                continue  # taken from us in this moment
             lag = max(0, self._consumer.ends(partition) - next_offset)
             self._metrics.lag_records.labels(str(partition.number)).set(lag)
             waiting += lag

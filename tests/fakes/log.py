@@ -30,7 +30,7 @@ class Life:
     shares: tuple[frozenset[Partition], ...]
     """What the group gives it, one after the other; it keeps the last."""
     every: int = 1
-    """So many looks at the group, polls among them, each of the others lasts."""
+    """So many looks at the group, whatever is asked of the consumer, each of the others lasts."""
     label: str = "never"
     """Where it dies ..."""
     times: int = 1
@@ -149,15 +149,19 @@ class Polling:
         return 0
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Reads on from there."""
-        self._at[partition] = offset
+        """Reads on from there, where it is ours still."""
+        self._look()
+        if partition in self._at:
+            self._at[partition] = offset
 
     def pause(self, partitions: Collection[Partition]) -> None:
-        """Not read."""
-        self._paused |= set(partitions)
+        """Those that are ours still are not read."""
+        self._look()
+        self._paused |= set(partitions) & set(self._at)
 
     def resume(self, partitions: Collection[Partition]) -> None:
         """Read again."""
+        self._look()
         self._paused -= set(partitions)
 
 

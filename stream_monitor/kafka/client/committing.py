@@ -59,9 +59,19 @@ class CommittingConsumer(Consumer):
 
         return bool(self._ask(ask))
 
-    def position(self, partition: Partition) -> int:
-        """The next offset that will be read; it is past the marks of transactions, which are no records."""
-        return int(self._ask(lambda: self._client.position(place_of(partition))))
+    def position(self, partition: Partition) -> int | None:
+        """The next offset that will be read; it is past the marks of transactions, which are no records.
+
+        None where it is not known yet, or where the partition is no longer ours.
+        """
+        place = place_of(partition)
+        try:
+            found = self._ask(lambda: self._client.position(place))
+        except (BrokerError, KeyError):
+            if place in self._client.assignment():
+                raise
+            return None
+        return None if found is None else int(found)
 
     def since(self, partition: Partition, moment_ms: int) -> int | None:
         """The first offset that was appended at a moment or later; None where there is none."""

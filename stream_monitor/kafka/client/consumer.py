@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, Literal, Self
 
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.base import MemberState
 from kafka.errors import KafkaError
 
@@ -141,16 +142,25 @@ class Consumer:
         return found
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """The next record of a partition is this one."""
-        self._ask(lambda: self._client.seek(place_of(partition), offset))
+        """The next record of a partition is this one; nothing where it is no longer ours."""
+        self._of_ours([partition], lambda place: self._client.seek(place, offset))
 
     def pause(self, partitions: Collection[Partition]) -> None:
-        """Reads nothing of these until `resume`; forgotten at the next assignment."""
-        self._ask(lambda: self._client.pause(*map(place_of, partitions)))
+        """Reads nothing of those of these that are ours until `resume`; forgotten at the next assignment."""
+        self._of_ours(partitions, self._client.pause)
 
     def resume(self, partitions: Collection[Partition]) -> None:
-        """Reads on."""
-        self._ask(lambda: self._client.resume(*map(place_of, partitions)))
+        """Reads on those of these that are ours."""
+        self._of_ours(partitions, self._client.resume)
+
+    def _of_ours(self, partitions: Collection[Partition], act: Callable[[TopicPartition], None]) -> None:
+        """Another thread of the client may take a partition from us at any moment; the next `membership` tells it."""
+        for place in map(place_of, partitions):
+            try:
+                self._ask(partial(act, place))
+            except (KeyError, ValueError):
+                if place in self._client.assignment():
+                    raise
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         try:

@@ -7,7 +7,16 @@ import time
 
 import pytest
 
-from stream_monitor.kafka.client import Admin, Consumer, Membership, Partition, Received, TransactionalProducer
+from stream_monitor.kafka.client import (
+    Admin,
+    CommittingConsumer,
+    Consumer,
+    Membership,
+    Partition,
+    Received,
+    TransactionalProducer,
+)
+from stream_monitor.kafka.client.records import place_of
 from stream_monitor.kafka.errors import FencedError, MonitorError
 from stream_monitor.kafka.settings import KafkaSettings
 
@@ -98,6 +107,44 @@ def test_members_that_have_little_time_for_polling_come_to_rest(admin: Admin, se
         stopping.set()
         for thread in threads:
             thread.join()
+
+
+def test_what_is_no_longer_ours_is_passed_over(admin: Admin, settings: KafkaSettings) -> None:
+    """A partition goes to another member after we have looked whose it is: pausing and seeking it is no error.
+
+    Of those that are ours still, everything is done.
+    """
+    admin.create("ours-in", 2, 1, {})
+    mine = grouped(settings, "ours-group")
+    with CommittingConsumer(mine, ["ours-in"]) as first:
+        joined(first, 2)
+        before = first.membership().partitions
+        stopping = threading.Event()
+
+        def share() -> None:
+            with Consumer(mine, ["ours-in"]) as second:
+                while not stopping.is_set():
+                    second.poll(0.2)
+
+        other = threading.Thread(target=share)
+        other.start()
+        try:
+            deadline = time.monotonic() + 120
+            while len(kept := first.membership().partitions) != 1:
+                first.poll(0.2)
+                assert time.monotonic() < deadline, "the group did not share"
+            for partition in before:
+                first.seek(partition, 5)
+            first.pause(before)
+            assert first._client.paused() == {place_of(each) for each in kept}
+            assert {first.position(each) for each in before} == {None, 5}
+            first.resume(before)
+            assert first._client.paused() == set()
+            with pytest.raises(ValueError, match="Offset"):
+                first.seek(next(iter(kept)), -1)
+        finally:
+            stopping.set()
+            other.join()
 
 
 def test_a_worker_whose_name_was_taken_is_fenced(admin: Admin, settings: KafkaSettings) -> None:
