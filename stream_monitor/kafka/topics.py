@@ -23,9 +23,11 @@ MINUTE_MS: Final = 60_000
 COMPACTED_SEGMENT_MS: Final = HOUR_MS
 """The newest segment of a log is never compacted, so it must not stay the newest for long."""
 COMPACTION_LAG_MS: Final = 6 * HOUR_MS
-HARMLESS: Final = frozenset({"retention.ms", "segment.ms", "max.compaction.lag.ms", "min.cleanable.dirty.ratio"})
-"""Settings that decide about room and time: with another value nothing that is said is wrong. An operator sets
-`retention.ms` lower on a full disk, and workers must start then."""
+HARMLESS: Final = frozenset(
+    {"retention.ms", "segment.ms", "max.compaction.lag.ms", "min.cleanable.dirty.ratio", "compression.type"}
+)
+"""Settings that decide about room and time, and how batches are packed: with another value nothing that is said is
+wrong. An operator sets `retention.ms` lower on a full disk, and workers must start then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,9 @@ def wanted(settings: TopicSettings) -> list[Topic]:
     audio = all_kept | {
         # Replay, idleness and lag are measured on the broker's clock, not on producers'.
         "message.timestamp.type": "LogAppendTime",
+        # Audio is compressed in itself. A batch that a producer has packed as well (zstd, lz4, snappy) is unpacked by
+        # the brokers, for the client cannot: each worker that met one would end.
+        "compression.type": "uncompressed",
         "retention.ms": str(round(settings.audio_hours * HOUR_MS)),
     }
     kept = all_kept | {"retention.ms": str(round(24 * settings.event_days * HOUR_MS))}

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from kafka import KafkaProducer
 
 from stream_monitor.cli import main
-from stream_monitor.kafka.client import Admin
+from stream_monitor.kafka.client import Admin, LogReader, Partition
 from stream_monitor.kafka.errors import TopicError
-from stream_monitor.kafka.settings import TopicSettings
+from stream_monitor.kafka.settings import KafkaSettings, TopicSettings
 from stream_monitor.kafka.topics import check_usable, wanted
 
 
@@ -44,6 +45,21 @@ def test_topics_are_made_once_and_found_good(
     assert catalog is not None
     assert catalog.settings["segment.ms"] == "3600000"
     assert state.partitions == audio.partitions == 3
+
+
+def test_audio_is_unpacked_by_the_brokers(
+    config_file: Path, settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However a producer packs its batches, a worker whose client has no such codec reads them."""
+    names = TopicSettings.model_validate(yaml.safe_load(config_file.read_text())["topics"])
+    assert main(["topics", "create", "--config", str(config_file)]) == 0
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers, compression_type="gzip")
+    producer.send(names.broadcast, bytes(100_000), b"fm-1", partition=0).get(30)
+    producer.close()
+    monkeypatch.setattr("kafka.codec.has_gzip", lambda: False)
+    with LogReader(settings) as reader:
+        (record,) = reader.read(Partition(topic=names.broadcast, number=0))
+    assert record.value == bytes(100_000)
 
 
 def test_another_number_of_partitions_is_told_and_left(
