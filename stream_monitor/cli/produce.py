@@ -74,6 +74,11 @@ def produce(
     if not found:
         raise SettingsError("nothing to send: name a SOURCE, or give --stations FILE")
     check_sources(found)
+    if epoch is not None and (dated := next((each for each in found if each.medium == "url"), None)):
+        raise SettingsError(
+            f"--epoch is of files and standard input: {dated.location} dates its own connections; leave --epoch out, or"
+            " send addresses by a command of their own"
+        )
     if topic is not None:
         _check_topic(topic, found, config)
     found = [replace(source, segment_samples=round(config.produce.segment_s * 22_050)) for source in found]

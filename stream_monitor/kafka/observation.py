@@ -28,6 +28,9 @@ from stream_monitor.telemetry.worker_metrics import WorkerMetrics
 WAITING: Final = 100_000
 """Records of a partition whose times are kept until they are heard; of more the newest are."""
 
+OUTSIDE: Final = "no member of the group: it is being joined"
+ALONE: Final = "no broker has answered for service.session_s: what comes is not heard"
+
 
 class Observation:
     """One worker's."""
@@ -53,11 +56,12 @@ class Observation:
         self._version: str | None = None
         self._taking_over_s: float | None = None
         self._unready: tuple[str, ...] = ("starting: the encoder and the catalogue are loaded",)
+        self._alone = False
         self._catalogue_unready: Callable[[], Sequence[str]] = tuple
 
     def unready(self) -> Sequence[str]:
         """Why the worker does not hear what comes; nothing once it does."""
-        return (*self._unready, *self._catalogue_unready())
+        return (*((ALONE,) if self._alone else ()), *self._unready, *self._catalogue_unready())
 
     def looks_in(self, unready: Callable[[], Sequence[str]], unusable: Callable[[], int] = lambda: 0) -> None:
         """What the catalogue says of itself, asked when a probe or a scrape comes.
@@ -90,11 +94,16 @@ class Observation:
         """So many partitions are not read for now."""
         self._metrics.paused.set(partitions)
 
-    def turned(self) -> None:
-        """The loop comes round: what was taken over is restored by now."""
+    def turned(self, *, alone: bool = False) -> None:
+        """The loop comes round: what was taken over is restored by now.
+
+        Args:
+            alone: No broker has answered for long, so others may have what is ours.
+        """
         self._beats()
+        self._alone = alone
         if self._membership is None:
-            self._unready = ("no member of the group yet: no partitions are assigned",)
+            self._unready = (OUTSIDE,)
         elif self._taking_over_s is not None:
             self._metrics.restore_seconds.observe(self._clock.monotonic_s() - self._taking_over_s)
             self._taking_over_s = None
@@ -114,6 +123,11 @@ class Observation:
         self._arrivals.clear()
         self._metrics.partitions.set(len(membership.partitions))
         self._metrics.rebalances.inc()
+
+    def left(self) -> None:
+        """No member of the group any more, or not yet again: nothing is heard until partitions are taken over."""
+        self._membership, self._taking_over_s = None, None
+        self._unready = (OUTSIDE,)
 
     def restores(self, *, going_on: bool) -> None:
         """Streams are still read; where the group has gone on meanwhile that was for nothing, and begins anew."""

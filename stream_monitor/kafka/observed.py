@@ -55,14 +55,17 @@ class ObservedConsumer(Consumer):
 
     def poll(self, wait_s: float, at_most: int = 500) -> list[Received]:
         """The next records, each partition's in order."""
-        self._observation.turned()
+        self._observation.turned(alone=self.is_alone())
         self._observation.lag(self.known_ends())
         return super().poll(wait_s, at_most)
 
     def membership(self) -> Membership:
         """Who we are and what is ours now."""
         membership = super().membership()
-        if membership.settled and membership != self._known:
+        if not membership.settled:
+            self._known = None
+            self._observation.left()
+        elif membership != self._known:
             self._known = membership
             self._paused.clear()  # an assignment forgets them
             self._observation.joined(membership)

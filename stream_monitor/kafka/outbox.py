@@ -112,7 +112,8 @@ class Outbox:
             "dlq_code": error.code,
             "dlq_message": str(error),
         }
-        log.error("a record cannot be read", **about)
+        # The key is the stream's id, and all that is known of whose it is where headers are what is wrong.
+        log.error("a record cannot be read", stream=(record.key or b"").decode(errors="replace")[:80], **about)
         letter = draft(record, about, self._letter_bytes)
         self._producer.send(dead_letters(record.partition.topic), letter.key, letter.value, letter.headers)
 

@@ -56,6 +56,14 @@ class KafkaSettings(BaseModel):
         """This worker's name: `instance_id`, or the machine's."""
         return self.instance_id or socket.gethostname()
 
+    def beside(self, suffix: str) -> KafkaSettings:
+        """Of a group beside the workers'. Static members are for workers, whose state takes time to move: here one that
+        goes would hold its partitions until its session is over, and two on one machine would end each other.
+        """
+        return self.model_copy(
+            update={"group_id": f"{self.group_id}-{suffix}", "static_membership": False, "instance_id": None}
+        )
+
     @property
     def uses_tls(self) -> bool:
         """Whether connections are encrypted."""

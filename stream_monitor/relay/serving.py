@@ -78,10 +78,7 @@ def _first(group: ExceptionGroup[MonitorError]) -> MonitorError:
 
 def group_of(config: Config, name: str) -> KafkaSettings:
     """A route's own group."""
-    suffix = "relay" if name == NAME else f"webhook-{name}"
-    return config.kafka.model_copy(
-        update={"group_id": f"{config.kafka.group_id}-{suffix}", "static_membership": False, "instance_id": None}
-    )
+    return config.kafka.beside("relay" if name == NAME else f"webhook-{name}")
 
 
 async def _relay(config: Config, names: Sequence[str], stopping: Callable[[], bool], at: Labelled) -> None:

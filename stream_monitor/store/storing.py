@@ -63,12 +63,11 @@ def keep(
     """
     events = EventTopic(config.kafka, topic or config.topics.events)
     events.topic_id()
-    own = f"{config.kafka.group_id}-store" + ("" if run_id == LIVE else f"-{run_id}")
+    group = config.kafka.beside("store" if run_id == LIVE else f"store-{run_id}")
     clock, registry = SystemClock(), new_registry()
     heart = Heartbeat(clock, config.telemetry.stalled_s)
     with ExitStack() as stack:
         database = stack.enter_context(Database(config.store))
-        group = config.kafka.model_copy(update={"group_id": own})
         consumer = stack.enter_context(
             CommittingConsumer(group, [events.name], session_s=config.service.session_s, reset="none")
         )

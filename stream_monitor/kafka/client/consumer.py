@@ -119,6 +119,10 @@ class Consumer:
             settled=self._is_settled(group),
         )
 
+    def is_alone(self) -> bool:
+        """Whether no broker has answered us for as long as a session lasts; nothing is asked."""
+        return bool(self._client._coordinator.heartbeat.session_timeout_expired())
+
     def committed(self, partition: Partition) -> tuple[int, str] | None:
         """The group's offset of a partition with its metadata; None where there is none."""
         found = self._ask(lambda: self._client.committed(place_of(partition), metadata=True))

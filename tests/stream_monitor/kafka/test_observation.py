@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from encoder.grid import SAMPLE_RATE
 from stream_monitor.kafka.client import Membership, Partition, Received
 from stream_monitor.kafka.errors import PoisonError
-from stream_monitor.kafka.observation import Observation
+from stream_monitor.kafka.observation import ALONE, OUTSIDE, Observation
 from stream_monitor.kafka.partition import Position
 from stream_monitor.kafka.records import FLAC, AudioRecord, headers_of, key_of, parse
 from stream_monitor.outcome import HeardChunk
@@ -98,9 +98,9 @@ def test_ready_when_the_streams_are_restored() -> None:
     watched = Watched()
     assert watched.observation.unready()[0].startswith("starting")
     watched.observation.turned()
-    assert watched.observation.unready() == ("no member of the group yet: no partitions are assigned",)
+    assert watched.observation.unready() == (OUTSIDE,)
     watched.observation.joined(Membership(group=None, generation=("", -1), partitions=frozenset()))
-    assert watched.observation.unready() == ("no member of the group yet: no partitions are assigned",)
+    assert watched.observation.unready() == (OUTSIDE,)
     watched.observation.joined(Membership(group=None, generation=("me", 1), partitions=frozenset({AUDIO})))
     assert watched.observation.unready() == ("streams are restored",)
     watched.clock.now_s = 3.0
@@ -110,6 +110,23 @@ def test_ready_when_the_streams_are_restored() -> None:
     assert watched("restore_seconds_sum") == 3.0
     watched.take_over(0, generation=2, partition=OTHER)
     assert watched("rebalances_total") == 2
+
+
+def test_a_worker_that_is_out_of_its_group_or_hears_of_no_broker_is_not_ready() -> None:
+    """Until it has taken partitions over again, or a broker answers; one that was given none waits and is ready."""
+    watched = Watched()
+    watched.take_over(0)
+    watched.observation.turned(alone=True)
+    assert watched.observation.unready() == (ALONE,)
+    watched.observation.turned()
+    assert not watched.observation.unready()
+    watched.observation.left()
+    watched.observation.turned()
+    assert watched.observation.unready() == (OUTSIDE,)
+    watched.observation.joined(Membership(group=None, generation=("me", 1), partitions=frozenset()))
+    watched.observation.turned()
+    assert not watched.observation.unready()
+    assert watched("partitions_assigned") == 0
 
 
 def test_a_worker_that_restores_for_long_lives_and_is_not_ready() -> None:
@@ -123,7 +140,7 @@ def test_a_worker_that_restores_for_long_lives_and_is_not_ready() -> None:
         assert watched.observation.unready() == ("streams are restored",)
     watched.observation.restores(going_on=False)
     watched.observation.turned()
-    assert watched.observation.unready() == ("no member of the group yet: no partitions are assigned",)
+    assert watched.observation.unready() == (OUTSIDE,)
     watched.take_over(0, generation=2)
     assert not watched.observation.unready()
     assert (watched("restore_seconds_count"), watched("restore_seconds_sum")) == (1, 0.0)

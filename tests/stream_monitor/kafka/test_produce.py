@@ -146,6 +146,7 @@ def test_a_topic_that_is_not_there_is_named(
         (["a.wav", "--bootstrap-servers", "nowhere"], "host:port"),
         (["--stations", "gone.yaml"], "gone.yaml: the stations cannot be read"),
         (["http://h/a", "--topic", "a b"], "--topic 'a b'"),
+        (["a.wav", "http://h/b", "--epoch", "1795000000000"], "http://h/b dates its own connections"),
         (["a.wav", "--epoch", "1795000000000000"], "it is in Unix milliseconds"),
         (["http://h/a", "--topic", "monitor.state"], "for something else than audio"),
         (["http://h/a", "b.wav", "--topic", "audio.broadcast"], "'b' is of kind upload: say --kind broadcast"),

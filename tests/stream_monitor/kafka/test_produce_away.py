@@ -30,6 +30,7 @@ from stream_monitor.sources import parse_sources
 from stream_monitor.stopping import Stop
 from tests.stack.kafka import Kafka
 from tests.stack.server import asked, free_ports
+from tests.stream_monitor.kafka.away import away
 from tests.stream_monitor.kafka.test_produce_stop import ends, records, wait
 from tests.stream_monitor.sound import melody, write_audio
 from tests.stream_monitor.web import Visit, serving
@@ -66,18 +67,6 @@ def producing(sources: Sequence[str], config: Path, log: Path, port: int = 0) ->
     finally:
         process.kill()
         process.communicate()
-
-
-@contextmanager
-def away(kafka: Kafka) -> Iterator[None]:
-    """The broker keeps its connections and answers nothing."""
-    broker = kafka.nodes[0].server.pid
-    assert broker is not None
-    os.kill(broker, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(broker, signal.SIGCONT)
 
 
 def test_a_station_outlives_a_broker_that_is_away_for_long(

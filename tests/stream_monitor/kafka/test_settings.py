@@ -33,6 +33,14 @@ def test_keys_that_would_be_passed_over_are_refused(keys: dict[str, Any], words:
         KafkaSettings.model_validate(keys)
 
 
+def test_a_group_beside_the_workers_has_no_static_members() -> None:
+    """A relay or a store that is replaced gives its partitions up at once, and two on one machine work together."""
+    workers = KafkaSettings(group_id="g", static_membership=True, instance_id="pod-0", connect_s=3.0)
+    beside = workers.beside("store")
+    assert (beside.group_id, beside.static_membership, beside.instance_id) == ("g-store", False, None)
+    assert beside.connect_s == 3.0
+
+
 def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     """One that is gone, one that is no certificate, and a key with a pass phrase, which nobody is asked for."""
     own = Authority(tmp_path).issue("worker")

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stream_monitor.cli import main
 from stream_monitor.kafka.client import LogReader, Partition, Producer
+from stream_monitor.kafka.observation import ALONE
 from stream_monitor.kafka.payload import to_flac
 from stream_monitor.kafka.producing import record_of
 from stream_monitor.kafka.records import headers_of, key_of
@@ -28,6 +29,7 @@ from stream_monitor.segments import Segment, StreamKey
 from tests.fakes.band import song
 from tests.stack.kafka import Kafka
 from tests.stack.server import free_ports
+from tests.stream_monitor.kafka.away import away
 from tests.stream_monitor.sound import write_audio
 
 RATE = 22_050
@@ -110,6 +112,13 @@ def test_a_worker_is_looked_after(kafka: Kafka, config_file: Path, tmp_path: Pat
             return metrics if statuses >= 3 else None
 
         metrics = _wait(told, worker)
+
+        def asked() -> str:
+            return httpx.get(f"{url}/readyz", timeout=30).text
+
+        with away(kafka):
+            _wait(lambda: ALONE in asked() or None, worker)
+        _wait(ready, worker)
     finally:
         worker.send_signal(signal.SIGTERM)
         try:
@@ -144,3 +153,4 @@ def test_a_worker_is_looked_after(kafka: Kafka, config_file: Path, tmp_path: Pat
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     (letter,) = [line for line in lines if line["event"] == "a record cannot be read"]
     assert (letter["level"], letter["dlq_topic"], letter["dlq_offset"]) == ("error", topics.uploads, "0")
+    assert letter["stream"] == "x"
