@@ -5,38 +5,101 @@ from __future__ import annotations
 import random
 import signal
 import time
+from collections import Counter
 
 from tests.chaos.case import WORKERS, Case, Proof, Scale, until, until_assigned, until_told
+from tests.chaos.following import Followers
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.proxy import Mode
+from tests.chaos.raw_log import partitions_in_transaction
 from tests.chaos.rig import Rig
+from tests.chaos.roles import Roles
 
 
 def broker_killed(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """The broker gets SIGKILL, later SIGTERM, while transactions go on; it is started again, as are workers."""
-    lab.send_world()
-    lab.supervise(*WORKERS)
+    """The broker gets SIGKILL, then SIGTERM on topics of its own, while a worker stands still in an open transaction;
+    the worker goes on while there is no broker."""
+    node, written, failed, aborted, passed_on = rig.cluster.nodes[0], {}, 0, 0, Counter[str]()
     for how in (signal.SIGKILL, signal.SIGTERM):
-        until_told(lab)
-        rig.cluster.nodes[0].server.stop(how)
-        time.sleep(3.0)
-        rig.cluster.nodes[0].start()
-    lab.wait_for(oracle)
-    logs = "".join(lab.log(name).read_text() for name in WORKERS)
-    return {"exit_codes": lab.exits, "transactions_that_failed": logs.count("transaction failed")}
+        here = lab.another(how.name.lower())
+        with Followers(here) as followers:
+            here.start("one", label="before commit", times=2, how=signal.SIGSTOP)
+            here.supervise("two", "three")
+            until_assigned(here, *WORKERS)
+            here.send_first()
+            until(lambda here=here: here.stopped("one"), what="a transaction of the worker that stands still")
+            written[how.name] = partitions_in_transaction(here.bootstrap, f"{here.name}-one")
+            if not written[how.name]:
+                raise CaseError("no transaction of the worker that stands still is open")
+            node.server.stop(how)
+            here.signal("one", signal.SIGCONT)
+            time.sleep(3.0)
+            node.start()
+            here.supervise("one")
+            here.send_later()
+            here.wait_for(oracle)
+            passed_on += followers.compare()
+        failed += _failed(here)
+        aborted += here.uncommitted()
+        lab.exits += here.exits
+        here.finish()
+    return {
+        "partitions_in_the_open_transaction": written,
+        "transactions_that_failed": failed,
+        "aborted_records": aborted,
+        "exit_codes": lab.exits,
+        "passed_on": dict(passed_on),
+    }
 
 
 def node_of_three_killed(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
-    """Of three brokers each in turn is killed and comes back: leaders, coordinators and the controller among them."""
-    lab.send_world()
-    lab.supervise(*WORKERS)
-    for node in rig.cluster.nodes:
+    """Of three brokers first the leader of most partitions with events is killed, then the controller, each found out
+    after events were told and while others are to come; it comes back when its offices have others."""
+    proof: Proof = {}
+    failed = aborted = 0
+    for office in ("leader", "controller"):
+        here = lab.another(office)
+        here.supervise(*WORKERS)
+        until_assigned(here, *WORKERS)
+        here.send_first()
+        until_told(here)
+        roles = Roles(here.bootstrap)
+        number = roles.controller if office == "controller" else roles.leads_most(here.topics.events, roles.controller)
+        node = next(each for each in rig.cluster.nodes if each.node_id == number)
+        since = time.monotonic()
         node.server.stop(signal.SIGKILL)
-        time.sleep(8.0)
+        told = len(here.events())
+        if told >= len(oracle):
+            raise CaseError(f"all was told when the {office} was killed")
+        until(lambda here=here, number=number: _is_replaced(here, number), what=f"others in the place of the {office}")
+        proof[f"{office}_killed"] = (
+            f"node {number}, after {told} events, replaced within {time.monotonic() - since:.0f} s"
+        )
+        own = Counter(topic.removeprefix(f"{here.name}.") for topic, _ in roles.led(number) if _concerns(here, topic))
+        proof[f"moved_from_the_{office}"] = dict(own)
+        here.send_later()
         node.start()
-        time.sleep(4.0)
-    lab.wait_for(oracle)
-    return {"brokers_killed": len(rig.cluster.nodes), "exit_codes": lab.exits, "aborted_records": lab.aborted()}
+        here.wait_for(oracle)
+        failed += _failed(here)
+        aborted += here.uncommitted()
+        lab.exits += here.exits
+        here.finish()
+    return proof | {"transactions_that_failed": failed, "aborted_records": aborted, "exit_codes": lab.exits}
+
+
+def _is_replaced(lab: Lab, number: int) -> bool:
+    roles = Roles(lab.bootstrap)
+    return roles.controller != number and not roles.led(number) and not roles.led(Roles.NOBODY)
+
+
+def _concerns(lab: Lab, topic: str) -> bool:
+    return topic.startswith((f"{lab.name}.", "__"))
+
+
+def _failed(lab: Lab) -> int:
+    """Transactions of which a worker said that they failed, or ended since they did not come back."""
+    words = ("transaction failed", "a transaction did not come back", "another worker has taken over")
+    return sum(lab.said(name, each) for name in WORKERS for each in words)
 
 
 def broker_disk_full(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:

@@ -56,6 +56,15 @@ def until_assigned(lab: Lab, *names: str) -> None:
         until(lambda name=name: lab.taken_over(name) > 0, what=f"partitions for {name}")
 
 
+def until_quiet(lab: Lab, *names: str, quiet_s: float = 5.0) -> None:
+    """Waits until none of these workers has taken partitions over for a while: the group is complete."""
+    since, known = time.monotonic(), [lab.taken_over(name) for name in names]
+    while time.monotonic() - since < quiet_s:
+        time.sleep(0.2)
+        if (now := [lab.taken_over(name) for name in names]) != known:
+            since, known = time.monotonic(), now
+
+
 def until_told(lab: Lab) -> None:
     """Waits until the first event is committed."""
     until(lambda: len(lab.events()) > 0, what="the first event")

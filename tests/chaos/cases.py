@@ -5,18 +5,9 @@ from __future__ import annotations
 from tests.chaos.alert_cases import alerts_and_store
 from tests.chaos.broker_cases import bad_link, broker_disk_full, broker_killed, node_of_three_killed
 from tests.chaos.case import Case
+from tests.chaos.machine_cases import asleep, clock_off, slow_encoder, worker_disk_full
 from tests.chaos.record_cases import catalogue_changes, log_begins_later, poison
-from tests.chaos.worker_cases import (
-    asleep,
-    clock_off,
-    labelled_kills,
-    random_kills,
-    rebalance_storm,
-    slow_encoder,
-    three_workers,
-    worker_disk_full,
-    zombie,
-)
+from tests.chaos.worker_cases import labelled_kills, random_kills, rebalance_storm, three_workers, zombie
 
 CASES: dict[str, tuple[Case, str]] = {
     "labelled kills": (labelled_kills, "one"),

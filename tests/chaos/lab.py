@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kafka import KafkaConsumer, TopicPartition
 
 from stream_monitor.kafka.client import Admin, LogReader, Partition, Producer, Received
 from stream_monitor.kafka.settings import KafkaSettings, TopicSettings, dead_letters
 from stream_monitor.kafka.topics import create
+from tests.chaos.raw_log import raw_records
 from tests.chaos.world import Sendable, World
 
 IDLE_S = 5.0
@@ -47,6 +47,8 @@ class Lab:
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     exits: list[int] = field(default_factory=list)
     """Exit codes of workers that ended by themselves or were killed."""
+    _sent_s: float = 0.0
+    """When the last record before the silence was sent."""
     _supervised: threading.Event = field(default_factory=threading.Event)
     _supervisors: list[threading.Thread] = field(default_factory=list)
     _others: list[Lab] = field(default_factory=list)
@@ -113,11 +115,20 @@ class Lab:
                 producer.send(self.topics.audio(record.kind), record.key, record.value, record.headers)
             producer.flush()
 
+    def send_first(self) -> None:
+        """All but what comes after the silence."""
+        self.send(self.world.first)
+        self._sent_s = time.monotonic()
+
+    def send_later(self) -> None:
+        """The rest, when the silence has lasted long enough."""
+        time.sleep(max(0.0, self._sent_s + IDLE_S + 1.5 - time.monotonic()))
+        self.send(self.world.later)
+
     def send_world(self) -> None:
         """Everything, with the silence between."""
-        self.send(self.world.first)
-        time.sleep(IDLE_S + 1.5)
-        self.send(self.world.later)
+        self.send_first()
+        self.send_later()
 
     # Workers.
 
@@ -129,6 +140,7 @@ class Lab:
         times: int = 0,
         how: signal.Signals = signal.SIGKILL,
         before: Sequence[str] = (),
+        program: Sequence[str] = ("tests.stream_monitor.kafka.crashing",),
     ) -> None:
         """A worker.
 
@@ -138,9 +150,10 @@ class Lab:
             times: ... the nth time that it comes there.
             how: What happens.
             before: Words in front of its command, of a program that ends by becoming it.
+            program: The module that is run, with the first of its arguments.
         """
-        command = [*self.enter, *before, sys.executable, "-m", "tests.stream_monitor.kafka.crashing", str(self.config)]
-        command += [str(self.world.catalogue), label, str(times), how.name]
+        command = [*self.enter, *before, sys.executable, "-m", *program]
+        command += [str(self.config), str(self.world.catalogue), label, str(times), how.name]
         with self.log(name).open("ab") as log:
             self.workers[name] = subprocess.Popen(
                 command, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1", "WORKER": name}
@@ -178,8 +191,12 @@ class Lab:
 
     def taken_over(self, name: str) -> int:
         """How often a worker has taken partitions over, in all its lives."""
+        return self.said(name, "partitions taken over")
+
+    def said(self, name: str, words: str) -> int:
+        """How often a worker has logged this, in all its lives."""
         log = self.log(name)
-        return log.read_text(encoding="utf-8").count("partitions taken over") if log.exists() else 0
+        return log.read_text(encoding="utf-8").count(words) if log.exists() else 0
 
     def stopped(self, name: str) -> bool:
         """Whether a worker sleeps by SIGSTOP."""
@@ -257,24 +274,13 @@ class Lab:
             raise CaseError(f"{len(wrong)} events have other data: {found[wrong[0]]} and not {oracle[wrong[0]]}")
         return found
 
-    def aborted(self) -> int:
-        """Records in the raw log of the events that no reader of committed ones sees."""
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            group_id=None,
-            isolation_level="read_uncommitted",
-            enable_auto_commit=False,
-        )
-        try:
-            places = [TopicPartition(self.topics.events, n) for n in range(self.partitions)]
-            consumer.assign(places)
-            consumer.seek_to_beginning(*places)
-            ends, raw = consumer.end_offsets(places), 0
-            while any(consumer.position(place) < ends[place] for place in places):
-                raw += sum(len(batch) for batch in consumer.poll(timeout_ms=500).values())
-        finally:
-            consumer.close(autocommit=False)
-        return raw - len(self.records(self.topics.events, self.partitions))
+    def uncommitted(self) -> int:
+        """Records in the raw logs of events and snapshots that no reader of committed ones sees: of transactions that
+        were aborted, or still are open."""
+        topics = (self.topics.events, self.topics.state)
+        raw = raw_records(self.bootstrap, topics, self.partitions)
+        seen = [record for topic in topics for record in self.records(topic, self.partitions)]
+        return len(raw - {(each.partition.topic, each.partition.number, each.offset) for each in seen})
 
 
 def _plays(events: Events) -> set[tuple[str, int, str, float, float]]:

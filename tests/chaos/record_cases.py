@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from stream_monitor.cli import main
 from stream_monitor.kafka.client import LARGEST_RECORD
-from tests.chaos.case import WORKERS, Proof, Scale, until, until_told
+from tests.chaos.case import WORKERS, Proof, Scale, until, until_assigned, until_told
 from tests.chaos.lab import CaseError, Events, Lab
 from tests.chaos.rig import Rig
 from tests.fakes.band import song
@@ -63,10 +64,13 @@ def poison(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random)
 
 def log_begins_later(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
     """Audio is deleted that a worker still needed: the log says so, statuses have stretches without signal."""
-    lab.send(lab.world.first)
-    lab.start("one")
+    for name in WORKERS:
+        lab.start(name)
+    until_assigned(lab, *WORKERS)
+    lab.send_first()
     until_told(lab)
-    lab.kill("one")
+    for name in WORKERS:
+        lab.kill(name)
     admin = KafkaAdminClient(bootstrap_servers=lab.bootstrap)
     topics = (lab.topics.broadcast, lab.topics.uploads)
     places = [TopicPartition(topic, n) for topic in topics for n in range(lab.partitions)]
@@ -74,18 +78,17 @@ def log_begins_later(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
     cut = {place: int(ends[place].offset * 0.8) for place in places}
     admin.delete_records(cut)
     admin.close()
-    lab.supervise("one")
-    time.sleep(6.5)
-    lab.send(lab.world.later)
+    lab.supervise(*WORKERS)
+    lab.send_later()
     ended = len(lab.world.later) // 2
     until(lambda: sum(e["data"].get("state") in ("ended", "idle") for e in lab.events().values()) >= ended)
-    told = "audio is gone that was still needed: a gap" in lab.log("one").read_text()
+    told = sum(lab.said(name, "audio is gone that was still needed: a gap") for name in WORKERS)
     silent = sum(
         e["data"]["seconds"].get("no_signal", 0.0) > 0 for e in lab.events().values() if e["type"] == "stream.status.v1"
     )
     if not told or not silent:
-        raise CaseError(f"a silent jump: said in the log {told}, statuses with a gap {silent}")
-    return {"records_deleted": sum(cut.values()), "statuses_with_a_gap": silent}
+        raise CaseError(f"a silent jump: said in the logs {told} times, statuses with a gap {silent}")
+    return {"records_deleted": sum(cut.values()), "gaps_told_in_logs": told, "statuses_with_a_gap": silent}
 
 
 def catalogue_changes(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: random.Random) -> Proof:
@@ -94,17 +97,24 @@ def catalogue_changes(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: ran
     path = rig.folder / f"{lab.name}-other.wav"
     write_audio(path, song(777, 40.0)[None], 22_050)
     lab.supervise("two", "three")
-    lab.start("one")
-    lab.send_world()
-    until_told(lab)
+    lab.start("one", label="before commit", times=2, how=signal.SIGSTOP)
+    until_assigned(lab, *WORKERS)
+    lab.send_first()
+    until(lambda: lab.stopped("one"), what="a transaction of the worker that is to be killed")
     if main(["catalog", "add", str(path), "--catalog", str(lab.world.catalogue)]):
         raise CaseError("the track could not be enrolled")
+    told = [len(lab.events())]
     lab.kill("one")
     lab.start("one")
-    time.sleep(8.0)
+    lab.send_later()
+    until(lambda: lab.taken_over("one") > 1, what="the take-over with one track more")
     if main(["catalog", "remove", path.stem, "--catalog", str(lab.world.catalogue)]):
         raise CaseError("the track could not be removed")
+    told.append(len(lab.events()))
     lab.kill("one")
     lab.supervise("one")
     lab.wait_for_plays(oracle)
-    return {"kills": 2, "aborted_records": lab.aborted()}
+    changes = {name: lab.said(name, "catalogue changed") for name in WORKERS}
+    if not (aborted := lab.uncommitted()) or not max(changes.values()):
+        raise CaseError(f"{aborted} records aborted, changes of the catalogue seen: {changes}")
+    return {"kills_after_events": told, "aborted_records": aborted, "changes_seen": changes}

@@ -35,11 +35,11 @@ def write_table(paths: Sequence[Path], known: Collection[str], page: Path = PAGE
 
 
 def _row(result: dict[str, Any]) -> str:
-    proof = result.get("proof") or {key: result[key] for key in ("reason", "streams", "events") if key in result}
+    proof = result.get("proof") or {key: result[key] for key in ("reason",) if key in result}
     words = "; ".join(f"{key.replace('_', ' ')}: {_short(value)}" for key, value in proof.items())
     scale = f"{result['scale']}, {result['seed']}" if "scale" in result else ""
     out = "as undisturbed" if result["good"] else "**FAILED**"
-    cells = [result["case"], out, scale, str(result.get("seconds", "")), words.replace("|", "/")[:300]]
+    cells = [result["case"], out, scale, str(result.get("seconds", "")), words.replace("|", "/")[:600]]
     cells.append(f"{result['revision']}, {result['date'][:10]}")
     return f"| {' | '.join(cells)} |"
 

@@ -1,4 +1,4 @@
-"""The short form of the failure tests: one small world, two cases; `make chaos` runs all of them."""
+"""The short form of the failure tests: one small world, four cases; `make chaos` runs all of them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from tests.chaos.world import make_world
 from tests.stack.kafka import jars
 from tests.stack.server import ServerError
 
+CASES = ("zombie", "links reset", "poison", "log begins later")
+
 
 @pytest.mark.timeout(900)
-def test_workers_and_links_break_and_the_events_are_those_of_a_quiet_run(tmp_path: Path) -> None:
-    """A worker that sleeps past its session while another takes over, and a proxy that resets every link."""
+def test_workers_links_and_records_break_and_the_events_are_those_of_a_quiet_run(tmp_path: Path) -> None:
+    """A worker that sleeps past its session while another takes over, a proxy that resets every link, records that no
+    worker can read, and a log that begins later than the workers need."""
     try:
         jars()
         Namespace().close()
@@ -26,5 +29,5 @@ def test_workers_and_links_break_and_the_events_are_those_of_a_quiet_run(tmp_pat
             raise
         pytest.skip(str(error))
     world = make_world(tmp_path, streams=10, seed=3)
-    results = list(run_cases(["zombie", "links reset"], world, tmp_path, scale=SMALL, seed=3))
+    results = list(run_cases(CASES, world, tmp_path, scale=SMALL, seed=3))
     assert [result["case"] for result in results if not result["good"]] == [], results

@@ -42,6 +42,8 @@ class World:
     later: tuple[Sendable, ...]
     """Sent after a pause that is longer than streams may be silent."""
     streams: int
+    whole: tuple[Path, ...]
+    """The audio of streams with which nothing is wrong, as files of their names."""
 
 
 def make_world(folder: Path, *, streams: int, seed: int) -> World:
@@ -58,6 +60,9 @@ def make_world(folder: Path, *, streams: int, seed: int) -> World:
     ]
     encoded = [[to_flac(wave_S[at : at + SEGMENT_SAMPLES]) for at in range(0, len(wave_S), SEGMENT_SAMPLES)]
                for wave_S in audio]  # fmt: skip
+    whole = [folder / f"{_name(number)}.flac" for number in range(streams) if not _trouble(number)]
+    for path in whole:
+        path.write_bytes(to_flac(audio[int(path.stem.removeprefix("s-")) % len(audio)]))
     lines = [_stream(number, encoded[number % len(encoded)], rng) for number in range(streams)]
     first: list[Sendable] = []
     # Streams in turns, as they would arrive; which one is next is the seed's affair.
@@ -68,14 +73,25 @@ def make_world(folder: Path, *, streams: int, seed: int) -> World:
         waiting = [each for each in waiting if each]
     ticks = [_record(StreamKey(kind=kind, stream_id=f"tick-{n}", epoch=EPOCH), seq, encoded[0][seq], last=seq == 1)
              for kind in ("broadcast", "upload") for n in range(24) for seq in range(2)]  # fmt: skip
-    return World(catalogue=folder / "catalogue", first=tuple(first), later=tuple(ticks), streams=streams)
+    return World(
+        catalogue=folder / "catalogue", first=tuple(first), later=tuple(ticks), streams=streams, whole=tuple(whole)
+    )
+
+
+def _name(number: int) -> str:
+    return f"s-{number:02d}"
+
+
+def _trouble(number: int) -> int:
+    """What is wrong with a stream; 0 is nothing."""
+    return number // 2 % 5
 
 
 def _stream(number: int, payloads: list[bytes], rng: np.random.Generator) -> list[Sendable]:
     """One stream's records; what is wrong with it depends on its number."""
     kind = "broadcast" if number % 2 else "upload"
-    stream = StreamKey(kind=kind, stream_id=f"s-{number:02d}", epoch=EPOCH)
-    trouble = number // 2 % 5
+    stream = StreamKey(kind=kind, stream_id=_name(number), epoch=EPOCH)
+    trouble = _trouble(number)
     half = len(payloads) // 2
     records = [_record(stream, seq, value, last=seq == len(payloads) - 1) for seq, value in enumerate(payloads)]
     if trouble == 1:  # a repeat
