@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stream_monitor.config import Config
 from tests.command_lines import check, in_document
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +38,17 @@ def test_a_wrong_command_line_is_found() -> None:
     for wrong in (["fly"], ["topics", "fly"], ["run"], ["produce", "--kind", "podcast"]):
         with pytest.raises(AssertionError, match=f"stream-monitor {wrong[0]}"):
             check(wrong)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_variable_is_one_of_the_configuration(page: Path) -> None:
+    """A variable of the environment that a document names sets a key that there is."""
+    for name in set(re.findall(r"STREAM_MONITOR__([A-Z][A-Z_]*[A-Z])\b", page.read_text(encoding="utf-8"))):
+        model: Any = Config
+        for key in name.lower().split("__"):
+            fields = getattr(model, "model_fields", {})
+            assert key in fields, f"STREAM_MONITOR__{name}"
+            model = fields[key].annotation
 
 
 def codes_in(folders: list[str]) -> set[str]:
