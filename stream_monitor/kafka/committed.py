@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,7 +10,7 @@ import structlog
 
 from stream_monitor.kafka.client import Consumer, LogReader, Membership, Partition
 from stream_monitor.kafka.errors import PartitionsError
-from stream_monitor.kafka.partition import Position
+from stream_monitor.kafka.partition import Aside, Position
 from stream_monitor.kafka.settings import TopicSettings
 from stream_monitor.kafka.stream_state import Restored
 from stream_monitor.lane_state import LaneState
@@ -90,6 +89,8 @@ class Committed:
     def position(self, partition: Partition) -> Position:
         """L and F of a partition; its beginning where nothing was committed, or what was is no longer there.
 
+        An offset that an administrator has set (`kafka-consumer-groups.sh --reset-offsets`) is both.
+
         Raises:
             BrokerError: The brokers refuse.
             PartitionsError: What was committed belongs to another number of partitions.
@@ -98,9 +99,17 @@ class Committed:
         found = self._consumer.committed(partition)
         if found is None:
             return Position(replay_from=begins, frontier=begins)
-        replay_from, about = found[0], json.loads(found[1])
-        frontier, partitions = int(about["frontier"]), about.get("partitions", self._topics.partitions)
-        if partitions != self._topics.partitions:
+        replay_from, aside = found[0], Aside.of(found[1])
+        if aside is None:
+            log.warning(
+                "the offset was set by another hand: what comes from there on is heard as new",
+                topic=partition.topic,
+                partition=partition.number,
+                offset=replay_from,
+            )
+            aside = Aside(frontier=replay_from, partitions=None)
+        frontier, partitions = aside.frontier, aside.partitions
+        if partitions is not None and partitions != self._topics.partitions:
             raise PartitionsError(
                 f"{partition.topic} has {self._topics.partitions} partitions, the group's state was made with"
                 f" {partitions}: streams would part from it; go back to {partitions}, or start with new topics"

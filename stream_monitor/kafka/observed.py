@@ -5,7 +5,6 @@ Each does what its base does and nothing else to the data. They know nothing of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.intake import Intake
 from stream_monitor.kafka.observation import Observation
 from stream_monitor.kafka.outbox import Outbox, StateRecord
-from stream_monitor.kafka.partition import Position
+from stream_monitor.kafka.partition import Aside, Position
 from stream_monitor.kafka.records import AudioRecord
 from stream_monitor.outcome import Outcome
 from stream_monitor.pipeline import Pipeline
@@ -89,7 +88,8 @@ class ObservedConsumer(Consumer):
         """The group's offset of a partition with its metadata; None where there is none."""
         found = super().committed(partition)
         if found is not None:
-            self._observation.found(partition, int(json.loads(found[1])["frontier"]))
+            aside = Aside.of(found[1])
+            self._observation.found(partition, found[0] if aside is None else aside.frontier)
         return found
 
 

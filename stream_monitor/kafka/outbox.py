@@ -15,7 +15,7 @@ import structlog
 from stream_monitor.kafka.client import LARGEST_RECORD, Membership, Partition, Received, TransactionalProducer
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.letter import draft
-from stream_monitor.kafka.partition import Position
+from stream_monitor.kafka.partition import Aside, Position
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings, dead_letters
 from stream_monitor.kafka.watchdog import watched
 from stream_monitor.sink import Event
@@ -102,7 +102,7 @@ class Outbox:
         self._at("after commit")
 
     def _about(self, position: Position) -> str:
-        return json.dumps({"frontier": position.frontier, "partitions": self._topics.partitions})
+        return Aside(frontier=position.frontier, partitions=self._topics.partitions).to_text()
 
     def _send_dead_letter(self, record: Received, error: PoisonError) -> None:
         about = {

@@ -6,6 +6,7 @@ it is F, the frontier: the first record that nobody has heard. It knows nothing 
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,29 @@ class Position:
     """L: where a worker that takes over begins to read."""
     frontier: int
     """F: the first offset that nobody has heard."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aside:
+    """What a worker writes beside a committed offset."""
+
+    frontier: int
+    partitions: int | None
+    """How many the topic had; None where that is of a time when nobody wrote it."""
+
+    def to_text(self) -> str:
+        """As it is committed."""
+        return json.dumps({"frontier": self.frontier, "partitions": self.partitions})
+
+    @classmethod
+    def of(cls, text: str) -> Aside | None:
+        """Reads it; None where no worker wrote it, as of an offset that somebody has reset."""
+        try:
+            found = json.loads(text)
+            partitions = found.get("partitions")
+            return cls(frontier=int(found["frontier"]), partitions=None if partitions is None else int(partitions))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
 
 
 @dataclass(kw_only=True, slots=True)

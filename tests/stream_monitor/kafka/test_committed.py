@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Timer
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from stream_monitor.kafka.client import Admin, Consumer, LogReader, Partition, TransactionalProducer
 from stream_monitor.kafka.committed import Committed
 from stream_monitor.kafka.errors import BrokerError
+from stream_monitor.kafka.observed import ObservedConsumer
+from stream_monitor.kafka.partition import Position
 from stream_monitor.kafka.settings import KafkaSettings, TopicSettings
 from tests.stream_monitor.kafka.test_client import joined
 
@@ -77,6 +81,27 @@ def test_streams_are_those_of_the_positions_while_a_dead_worker_s_transaction_is
         timer.join()
         values = [record.value for record in reader.read(state)]
         assert values == ([b"never said", b"at 7"] if end == "commit" else [b"at 7"])
+
+
+@pytest.mark.parametrize("text", ["", "by hand", "7", '{"frontier": null}'])
+def test_an_offset_that_an_administrator_has_set_is_gone_on_from(
+    settings: KafkaSettings, topics: TopicSettings, text: str
+) -> None:
+    """Nothing of ours is beside it: what comes from there on is new."""
+    place = TopicPartition(topics.broadcast, 0)
+    mine = settings.model_copy(update={"group_id": topics.state})
+    by_hand = KafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers, group_id=mine.group_id, enable_auto_commit=False
+    )
+    by_hand.assign([place])
+    by_hand.commit({place: OffsetAndMetadata(3, text, -1)})
+    by_hand.close()
+    seen: list[int] = []
+    observation = SimpleNamespace(found=lambda _, offset: seen.append(offset))
+    with ObservedConsumer(cast(Any, observation), mine, [topics.broadcast]) as consumer:
+        found = Committed(consumer, cast(Any, None), cast(Any, None), topics)
+        assert found.position(Partition(topic=topics.broadcast, number=0)) == Position(replay_from=3, frontier=3)
+    assert seen == [0, 3]
 
 
 def test_a_transaction_that_stays_open_is_told_with_what_to_do(
