@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ from stream_monitor.doctor.catalogue_checks import CatalogueChecks
 from stream_monitor.doctor.examination import examine
 from stream_monitor.kafka.catalogue.mark import Mark, write_mark
 from tests.fakes.band import song
-from tests.fakes.encoder import RememberingEncoder
-from tests.fakes.library import encoder_with_cohort, library
+from tests.fakes.encoder import FakeEncoder
+from tests.fakes.library import hear
 from tests.stream_monitor.sound import write_audio
 
 
@@ -101,8 +102,11 @@ def test_a_catalogue_that_is_followed_is_looked_for_in_its_topic(config_file: Pa
 
 def test_a_catalogue_that_run_would_refuse_is_bad(tmp_path: Path) -> None:
     """By the same count and budget: `catalogue.memory_mb`, not what happens to be free on this machine."""
-    encoder = encoder_with_cohort(RememberingEncoder())
-    folder = library(tmp_path / "catalogue", encoder, songs=20, seconds=60.0)
+    encoder, folder = FakeEncoder(), tmp_path / "catalogue"
+    heard = hear(encoder, song(1, 30.0), "song")
+    with Catalogue.create(folder, encoder_fingerprint=encoder.fingerprint) as catalogue:
+        for number in range(60):
+            catalogue.add(replace(heard, track_id=f"song{number}", audio_hash=f"{number}"))
 
     def look(budget_mb: int) -> tuple[str, str]:
         config = Config.model_validate({"catalogue": {"memory_mb": budget_mb}})
