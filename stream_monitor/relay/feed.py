@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -19,6 +19,7 @@ from typing import Final, Self, TypeVar
 import structlog
 
 from stream_monitor.kafka.client import CommittingConsumer, Membership, Partition, Received
+from stream_monitor.kafka.errors import PositionError
 from stream_monitor.kafka.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,8 @@ class Turn:
     """Each partition's in order; after a new assignment from some hours before its start."""
     positions: Mapping[Partition, int]
     """The next offset that will be read."""
+    gone: Mapping[Partition, int] = field(default_factory=dict)
+    """How many records of each are no longer there that were neither committed nor read."""
 
 
 class Feed:
@@ -60,6 +63,7 @@ class Feed:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=settings.group_id)
         self._open = ExitStack()
         self._member: Membership | None = None
+        self._starts: dict[Partition, int] = {}
 
     async def __aenter__(self) -> Self:
         """Connects.
@@ -67,7 +71,7 @@ class Feed:
         Raises:
             BrokerError: No broker answers.
         """
-        connect = partial(CommittingConsumer, self._settings, [self._topic], session_s=self._session_s)
+        connect = partial(CommittingConsumer, self._settings, [self._topic], session_s=self._session_s, reset="none")
         self._consumer = await self._there(lambda: self._open.enter_context(connect()))
         return self
 
@@ -117,7 +121,12 @@ class Feed:
         try:
             own = consumer.membership().partitions
             (consumer.resume if room > 0 else consumer.pause)(own)
-            records = consumer.poll(POLL_S, max(1, room))
+            try:
+                records = consumer.poll(POLL_S, max(1, room))
+            except PositionError as error:
+                if self._member is not None and consumer.membership() == self._member:
+                    return self._go_on(self._member, str(error))
+                records = []  # of a new assignment nothing was sought yet
             member = consumer.membership()
             if self._member is not None and (not member.settled or member != self._member):
                 self._member = None
@@ -126,23 +135,51 @@ class Feed:
                 return nothing
             if self._member is None:
                 # What was polled may be of before: dropped, since each partition is sought anew.
-                starts = {partition: self._begin(partition) for partition in member.partitions}
+                begun = {partition: self._begin(partition) for partition in member.partitions}
                 self._member = member
-                return Turn(starts=starts, records=(), positions={})
+                self._starts = {partition: start for partition, (start, _) in begun.items()}
+                gone = {partition: number for partition, (_, number) in begun.items() if number}
+                return Turn(starts=dict(self._starts), records=(), positions={}, gone=gone)
             places = {each: consumer.position(each) for each in own}
             positions = {each: place for each, place in places.items() if place is not None}
             return Turn(starts=None, records=records, positions=positions)
         except KeyError:
             return nothing  # the client's word for: no longer ours; the next turn sees it
 
-    def _begin(self, partition: Partition) -> int:
-        """Goes back as far as is remembered; returns where the group is."""
+    def _go_on(self, member: Membership, reason: str) -> Turn:
+        """What was to be read next is not there: later records are read on, what is on its way goes on.
+
+        A topic that was cut or made anew is begun anew.
+        """
+        gone = {}
+        for partition in member.partitions:
+            position, begins = self._consumer.position(partition), self._consumer.begins(partition)
+            if position is not None and position < begins:
+                self._consumer.seek(partition, begins)
+                told_to = max(position, self._starts[partition])
+                gone[partition] = self._missed(partition, told_to, begins) if told_to < begins else 0
+        if gone:
+            return Turn(starts=None, records=(), positions={}, gone=gone)
+        log.info("offsets come from the group's commits", topic=self._topic, reason=reason)
+        self._member = None
+        return Turn(starts={}, records=(), positions={})
+
+    def _begin(self, partition: Partition) -> tuple[int, int]:
+        """Goes back as far as is remembered; returns from where on nothing was told, and how much before is gone."""
         consumer = self._consumer
         begins, found = consumer.begins(partition), consumer.committed(partition)
-        start = begins if found is None else found[0]
+        start, gone = begins if found is None else found[0], 0
         if start < begins:
-            log.error("events are gone that were not told", partition=partition.number, told_to=start, begins=begins)
+            start, gone = begins, self._missed(partition, start, begins)
+        elif start > (ends := consumer.ends(partition)):
+            where = {"topic": partition.topic, "partition": partition.number}
+            log.error("the topic was cut: it is read from its begin", **where, told_to=start, ends=ends)
             start = begins
         since = consumer.since(partition, round(time.time() * 1e3) - self._memory_ms) if self._memory_ms else None
         consumer.seek(partition, start if since is None else min(start, max(since, begins)))
-        return start
+        return start, gone
+
+    def _missed(self, partition: Partition, told_to: int, begins: int) -> int:
+        where = {"topic": partition.topic, "partition": partition.number}
+        log.error("events are gone that were not told", **where, told_to=told_to, begins=begins)
+        return begins - told_to

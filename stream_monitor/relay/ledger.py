@@ -28,9 +28,9 @@ class Ledger:
     def __init__(self) -> None:
         self._pages: dict[Partition, _Page] = {}
 
-    def begin(self, starts: Mapping[Partition, int]) -> None:
-        """Forgets all and begins with these partitions, each at an offset."""
-        self._pages = {partition: _Page(upto=start, committed=start) for partition, start in starts.items()}
+    def begin(self, starts: Mapping[Partition, int], committed: Mapping[Partition, int]) -> None:
+        """Forgets all and begins with these partitions, each at an offset, which may be past its commit."""
+        self._pages = {each: _Page(upto=start, committed=committed[each]) for each, start in starts.items()}
 
     def take(self, partition: Partition, offset: int) -> None:
         """A record is on its way."""

@@ -82,10 +82,12 @@ class Route:
         """When what is open is told once more after an assignment."""
         self._committed_s = self._measured_s = time.monotonic()
         self._complaint: str | None = "starting"
+        self._silence: str | None = None
+        """Of Kafka, until it was heard of again: a poll alone says nothing when brokers are away."""
 
     def complaints(self) -> Sequence[str]:
         """Why it is not ready; called by other threads."""
-        own = () if self._complaint is None else (f"{self._name}: {self._complaint}",)
+        own = [f"{self._name}: {each}" for each in (self._silence, self._complaint) if each is not None]
         return (*own, *self._destination.complaints(), *self._letters.complaints())
 
     async def run(self, stopping: Callable[[], bool]) -> None:
@@ -115,13 +117,17 @@ class Route:
         except BrokerError as error:
             if not error.retriable:
                 raise
-            self._complaint = f"Kafka: {error}"
+            self._silence = f"Kafka: {error}"
             log.warning("Kafka does not answer; it is asked again", route=self._name, reason=str(error))
             await asyncio.sleep(TROUBLE_S)
 
     def _take(self, turn: Turn) -> None:
+        for partition, number in turn.gone.items():
+            self._metrics.lost.labels(self._name, str(partition.number)).inc(number)
+        if turn.starts or turn.records:
+            self._silence = None
         if turn.starts is not None:
-            self._take_over(turn.starts)
+            self._take_over(turn.starts, turn.gone)
             return
         for record in turn.records:
             if record.offset < self._starts[record.partition]:
@@ -137,11 +143,11 @@ class Route:
             self._complaint = "what is open is read again" if self._remembering else None
         self._metrics.waiting.labels(self._name).set(self._ledger.outstanding)
 
-    def _take_over(self, starts: Mapping[Partition, int]) -> None:
+    def _take_over(self, starts: Mapping[Partition, int], gone: Mapping[Partition, int]) -> None:
         """A new assignment: all is read from its commit on, and a while before it to know what is open."""
         self._starts = dict(starts)
         self._remembering = set(starts)
-        self._ledger.begin(starts)
+        self._ledger.begin(starts, {each: start - gone.get(each, 0) for each, start in starts.items()})
         self._deliveries.begin()
         self._again_s = time.monotonic() + self._destination.lingers_s
         self._plays.clear()
@@ -232,6 +238,7 @@ class Route:
             ends = await self._feed.ends(list(self._starts))
             lag = sum(max(0, ends[each] - upto) for each, upto in self._ledger.upto().items())
             self._metrics.lag_records.labels(self._name).set(lag)
+            self._silence = None
 
     async def _finish(self) -> None:
         """Waits for what is on its way, within the deadline; meanwhile it stays in the group, alive and committing."""
@@ -241,7 +248,7 @@ class Route:
             try:
                 turn = await self._feed.turn(0)
                 if turn.starts is not None:
-                    self._take_over(turn.starts)  # others tell what was on its way
+                    self._take_over(turn.starts, turn.gone)  # others tell what was on its way
                 await self._commit()
             except BrokerError as error:
                 log.warning("Kafka does not answer; it is asked again", route=self._name, reason=str(error))

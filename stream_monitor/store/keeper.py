@@ -2,12 +2,13 @@
 
     poll → (new assignment: seek to the database's positions) → write rows and positions → commit to Kafka
 
-The database's positions decide; Kafka's own offsets are for those who look at the lag. While the database is away
-nothing is read, membership is kept, and attempts go on with growing pauses. A batch that failed is read again.
+The database's positions decide; Kafka's own offsets are for those who look at the lag. While the database or Kafka is
+away nothing is read, membership is kept, and attempts go on with growing pauses. A batch that failed is read again.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -97,14 +98,17 @@ class Keeper:
 
         Raises:
             SchemaError, StoreSettingsError: The database belongs to another version, or the topic to another run.
-            BrokerError: The brokers refuse.
+            TopicError: The topic is no longer there.
+            AccessError: The brokers do not allow what it needs.
         """
         while not stopping():
             self._beat()
             try:
                 self._turn()
             except (UnavailableError, OvertakenError) as error:
-                self._stand_back(error, stopping)
+                self._stand_back(str(error), stopping)
+            except BrokerError as error:
+                self._stand_back(_of_kafka(error), stopping)
 
     def _turn(self) -> None:
         if not self._prepared:
@@ -216,23 +220,26 @@ class Keeper:
 
     # What goes wrong, and how it stands.
 
-    def _stand_back(self, error: UnavailableError | OvertakenError, stopping: Callable[[], bool]) -> None:
+    def _stand_back(self, trouble: str, stopping: Callable[[], bool]) -> None:
         """Waits, as a member of the group that reads nothing; then everything starts from the database's positions."""
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(self._failures, 30), self._settings.retry_max_s)
         self._failures += 1
-        self._trouble = str(error)
+        self._trouble = trouble
         self._membership = None
         self._metrics.retries.inc()
-        log.warning("nothing can be stored now", reason=str(error), again_in_s=pause_s)
+        log.warning("nothing can be stored now", reason=trouble, again_in_s=pause_s)
         until_s = self._clock.monotonic_s() + pause_s
         while not stopping() and (left_s := until_s - self._clock.monotonic_s()) > 0:
             self._beat()
-            self._consumer.pause(self._consumer.membership().partitions)
             try:
+                self._consumer.pause(self._consumer.membership().partitions)
                 self._consumer.poll(min(POLL_S, left_s), 1)
                 self._measure(away=True)
             except PositionError:
                 continue  # a new assignment: its positions are in the database
+            except BrokerError as error:
+                log.warning("Kafka does not answer; it is asked again", reason=_of_kafka(error))
+                self._clock.wait(threading.Event(), min(POLL_S, left_s))
 
     def _measure(self, *, away: bool = False) -> None:
         """What waits: behind what was read, or while the database is away behind what was stored."""
@@ -249,3 +256,14 @@ class Keeper:
             waiting += lag
         age_s = self._clock.utc_now().timestamp() - self._newest_ms / 1e3
         self._metrics.lag_seconds.set(age_s if waiting and self._newest_ms else 0.0)
+
+
+def _of_kafka(error: BrokerError) -> str:
+    """What Kafka's trouble is, where trying again may mend it.
+
+    Raises:
+        AccessError: It does not.
+    """
+    if not error.retriable:
+        raise error
+    return f"Kafka: {error}"

@@ -59,7 +59,8 @@ def keep(
 
     Raises:
         StoreSettingsError, SchemaError, TopicError: Something cannot be used.
-        BrokerError: The brokers refuse.
+        BrokerError: No broker answers at the start.
+        AccessError: The brokers do not allow what it needs, whenever that comes out.
     """
     events = EventTopic(config.kafka, topic or config.topics.events)
     events.topic_id()

@@ -31,6 +31,9 @@ class RelayMetrics:
         self.dead_letters = counter(
             "dead_letters", "Events that went to the dead letters, unreadable or refused for good.", "route", "code"
         )
+        self.lost = counter(
+            "lost_records", "Records that were gone from Kafka before they were told.", "route", "partition"
+        )
         self.states_removed = counter(
             "states_removed",
             "Retained messages of open plays taken away, being larger than the broker allows.",

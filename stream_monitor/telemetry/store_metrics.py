@@ -32,7 +32,9 @@ class StoreMetrics:
         )
         self.rows = counter("rows", "Rows that were written, by table.", "table")
         self.conflicts = counter("conflicts", "Events that contradict one of the same id; the first one stays.")
-        self.retries = counter("retries", "Attempts that failed since the database was away or another store quicker.")
+        self.retries = counter(
+            "retries", "Attempts that failed since the database or Kafka was away, or another store quicker."
+        )
         self.lost = counter("lost_records", "Records that were gone from Kafka before they were stored.", "partition")
         self.restarts = counter(
             "topic_restarts", "Partitions that were read from their begin because the topic was made anew or cut."

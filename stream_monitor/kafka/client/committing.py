@@ -20,7 +20,10 @@ from stream_monitor.kafka.client.consumer import Consumer
 from stream_monitor.kafka.client.records import Partition, Received, place_of
 from stream_monitor.kafka.errors import BrokerError, PositionError
 
-COMMIT_S: Final = 10.0
+ANSWER_MS: Final = 10_000
+"""How long brokers may take for what is asked here; the client itself waits for three times as long, or for ever."""
+POSITION_MS: Final = 100
+"""For our own position nobody is asked; the client may be comparing it with a broker's that is away."""
 MOVED_ON: Final = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
 NOT_THERE: Final = (LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError)
 
@@ -52,7 +55,7 @@ class CommittingConsumer(Consumer):
 
         def ask() -> bool:
             try:
-                self._client.commit(wanted, timeout_ms=round(1e3 * COMMIT_S))
+                self._client.commit(wanted, timeout_ms=ANSWER_MS)
             except MOVED_ON:
                 return False
             return True
@@ -66,20 +69,41 @@ class CommittingConsumer(Consumer):
         """
         place = place_of(partition)
         try:
-            found = self._ask(lambda: self._client.position(place))
+            found = self._ask(lambda: self._client.position(place, timeout_ms=POSITION_MS))
         except (BrokerError, KeyError):
             if place in self._client.assignment():
                 raise
             return None
         return None if found is None else int(found)
 
+    def committed(self, partition: Partition) -> tuple[int, str] | None:
+        """The group's offset of a partition with its metadata; None where there is none.
+
+        Raises:
+            BrokerError: The brokers refuse, or do not answer in time.
+        """
+        place = place_of(partition)
+        found = self._ask(lambda: self._client.committed(place, metadata=True, timeout_ms=ANSWER_MS))
+        return None if found is None else (found.offset, found.metadata)
+
+    def begins(self, partition: Partition) -> int:
+        """The first offset that is still there.
+
+        Raises:
+            BrokerError: The brokers refuse, or do not answer in time.
+        """
+        place = place_of(partition)
+        return int(self._ask(lambda: self._client.beginning_offsets([place], timeout_ms=ANSWER_MS))[place])
+
     def since(self, partition: Partition, moment_ms: int) -> int | None:
         """The first offset that was appended at a moment or later; None where there is none."""
         place = place_of(partition)
-        found = self._ask(lambda: self._client.offsets_for_times({place: max(0, moment_ms)}))[place]
+        found = self._ask(lambda: self._client.offsets_for_times({place: max(0, moment_ms)}, timeout_ms=ANSWER_MS))[
+            place
+        ]
         return None if found is None else int(found.offset)
 
     def ends(self, partition: Partition) -> int:
         """The offset after the last one that can be read now."""
         place = place_of(partition)
-        return int(self._ask(lambda: self._client.end_offsets([place]))[place])
+        return int(self._ask(lambda: self._client.end_offsets([place], timeout_ms=ANSWER_MS))[place])

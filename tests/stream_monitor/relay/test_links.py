@@ -60,6 +60,48 @@ def test_links_that_break_delay_alerts_and_lose_none(service: Service, mosquitto
     subscriber.close()
 
 
+def test_a_slow_link_delays_alerts_and_breaks_nothing(service: Service, mosquitto: Mosquitto, proxy: Proxy) -> None:
+    """2 s each way: every message waits for its acknowledgement on the one connection, and is told once."""
+    patience = {"answer_s": 30.0, "keepalive_s": 60, "state_topic": None}
+    service.configure(mqtt={"host": HOST, "port": proxy.port, **patience})
+    subscriber = Subscriber(mosquitto.port)
+    proxy.turn("latency")
+    told = [event(n, stream) for n in range(2) for stream in ("fm-1", "fm-2", "fm-3")]
+    service.tell(*told)
+    service.start()
+    until(lambda: len(subscriber.events()) == len(told))
+    until(lambda: service.committed() == service.ends() and service.ready() == "ready\n")
+    assert [each for each in subscriber.events() if "fm-1" in each] == ["event-fm-1-0", "event-fm-1-1"]
+    assert len(subscriber.told()) == len(told), "something was told twice"
+    assert proxy.bytes["latency"] > proxy.bytes["pass"] == 0
+    assert service.log.count("connected to the MQTT broker") == 1
+    subscriber.close()
+
+
+def test_a_link_that_stands_still_delays_alerts_and_loses_none(
+    service: Service, mosquitto: Mosquitto, proxy: Proxy
+) -> None:
+    """What was sent into it comes late and a second time; nothing is committed before, and the order stays."""
+    service.configure(mqtt={"host": HOST, "port": proxy.port, "answer_s": 1.0, "keepalive_s": 5})
+    subscriber = Subscriber(mosquitto.port)
+    service.tell(event(0))
+    service.start()
+    until(lambda: subscriber.events() == ["event-fm-1-0"])
+    until(lambda: service.committed() == service.ends())
+    before = service.committed()
+    proxy.turn("black hole")
+    service.tell(event(1), event(2))
+    until(lambda: "a message is sent again" in service.log and service.log.count("no MQTT broker") >= 3)
+    until(lambda: "no answer within 1 s" in service.ready())
+    assert service.committed() == before and subscriber.events() == ["event-fm-1-0"]
+    proxy.turn("pass")
+    until(lambda: len(subscriber.events()) == 3)
+    until(lambda: service.committed() == service.ends() and service.ready() == "ready\n")
+    assert subscriber.events() == [f"event-fm-1-{n}" for n in range(3)]
+    until(lambda: links(proxy.port) == 1, "connections that came to nothing are still open")
+    subscriber.close()
+
+
 def test_alerts_go_by_tls_with_a_password_that_is_in_no_log(
     kafka: Kafka, config_file: Path, guarded: Mosquitto, tmp_path: Path
 ) -> None:
