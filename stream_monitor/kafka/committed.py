@@ -74,7 +74,7 @@ class Committed:
         self._consumer.pause(membership.partitions)
         try:
             for partition in sorted(membership.partitions):
-                positions[partition] = self.position(partition)
+                positions[partition] = self.position(partition, stay)
                 stay()
             for number in sorted({partition.number for partition in membership.partitions}):
                 for restored in self.streams(number, stay):
@@ -86,17 +86,21 @@ class Committed:
             return None
         return Heritage(positions=positions, streams=streams)
 
-    def position(self, partition: Partition) -> Position:
+    def position(self, partition: Partition, between: Callable[[], None] = lambda: None) -> Position:
         """L and F of a partition; its beginning where nothing was committed, or what was is no longer there.
 
         An offset that an administrator has set (`kafka-consumer-groups.sh --reset-offsets`) is both.
+
+        Args:
+            partition: Which.
+            between: Called about once a second while an open transaction is waited for; whatever it raises ends it.
 
         Raises:
             BrokerError: The brokers refuse.
             PartitionsError: What was committed belongs to another number of partitions.
         """
         begins = self._consumer.begins(partition)
-        found = self._consumer.committed(partition)
+        found = self._consumer.committed(partition, between)
         if found is None:
             return Position(replay_from=begins, frontier=begins)
         replay_from, aside = found[0], Aside.of(found[1])

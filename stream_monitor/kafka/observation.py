@@ -133,7 +133,7 @@ class Observation:
         """Streams are still read; where the group has gone on meanwhile that was for nothing, and begins anew."""
         self._beats()
         if not going_on:
-            self._membership, self._taking_over_s = None, None
+            self.left()
 
     def found(self, partition: Partition, frontier: int) -> None:
         """Where a partition is begun."""

@@ -84,9 +84,9 @@ class ObservedConsumer(Consumer):
         self._observation.found(partition, first)
         return first
 
-    def committed(self, partition: Partition) -> tuple[int, str] | None:
+    def committed(self, partition: Partition, between: Callable[[], None] = lambda: None) -> tuple[int, str] | None:
         """The group's offset of a partition with its metadata; None where there is none."""
-        found = super().committed(partition)
+        found = super().committed(partition, between)
         if found is not None:
             aside = Aside.of(found[1])
             self._observation.found(partition, found[0] if aside is None else aside.frontier)

@@ -138,7 +138,7 @@ class Polling:
             self._share, self._paused = share, set()
             self._at = {each: self._log.offsets.get(each, (0, ""))[0] for each in self._life.shares[share]}
 
-    def committed(self, partition: Partition) -> tuple[int, str] | None:
+    def committed(self, partition: Partition, between: object = None) -> tuple[int, str] | None:
         """L and what is written beside it, after the end of an open transaction that would change them."""
         entries = [transaction for records in self._log.state.values() for _, _, transaction in records]
         abort(*(each for each in entries if partition in each.offsets))

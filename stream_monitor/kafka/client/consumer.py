@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.coordinator.base import MemberState
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from stream_monitor.kafka.client.connection import connection
 from stream_monitor.kafka.client.records import Membership, Partition, Received, place_of, received_of
 from stream_monitor.kafka.client.refusals import Refusals
 from stream_monitor.kafka.settings import KafkaSettings, MiB
 
+COMMITTED_S: Final = 60.0
+"""How long a committed offset may be held by an open transaction, or its broker be away."""
 JOIN_S = 1.0
 """A poll waits for so long more for a join that is under way."""
 
@@ -123,10 +126,32 @@ class Consumer:
         """Whether no broker has answered us for as long as a session lasts; nothing is asked."""
         return bool(self._client._coordinator.heartbeat.session_timeout_expired())
 
-    def committed(self, partition: Partition) -> tuple[int, str] | None:
-        """The group's offset of a partition with its metadata; None where there is none."""
-        found = self._ask(lambda: self._client.committed(place_of(partition), metadata=True))
-        return None if found is None else (found.offset, found.metadata)
+    def committed(self, partition: Partition, between: Callable[[], None] = lambda: None) -> tuple[int, str] | None:
+        """The group's offset of a partition with its metadata; None where there is none.
+
+        It is waited for where an open transaction holds another one.
+
+        Args:
+            partition: Of which.
+            between: Called about once a second while it is waited for; whatever it raises ends the waiting.
+
+        Raises:
+            BrokerError: It is not known within `COMMITTED_S`.
+        """
+        deadline_s = time.monotonic() + COMMITTED_S
+        while True:
+            try:
+                found = self._client.committed(place_of(partition), metadata=True, timeout_ms=1000)
+            except KafkaTimeoutError as error:
+                if time.monotonic() > deadline_s:
+                    held = f"the group's offset of {partition.topic}-{partition.number} is not known within"
+                    late = f"{held} {COMMITTED_S:g} s: its broker does not answer, or a transaction is left open"
+                    raise self._refusals.of(error, late) from error
+                between()
+            except KafkaError as error:
+                raise self._refusals.of(error) from error
+            else:
+                return None if found is None else (found.offset, found.metadata)
 
     def begins(self, partition: Partition) -> int:
         """The first offset that is still there."""

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -22,8 +23,10 @@ from stream_monitor.kafka.client import (
     Received,
     TransactionalProducer,
 )
+from stream_monitor.kafka.committed import Committed
 from stream_monitor.kafka.intake import Intake
 from stream_monitor.kafka.outbox import Outbox
+from stream_monitor.kafka.partition import Position
 from stream_monitor.kafka.records import FLAC, AudioRecord, headers_of, key_of
 from stream_monitor.kafka.settings import KafkaSettings, ServiceSettings, TopicSettings
 from stream_monitor.kafka.worker import Worker
@@ -33,6 +36,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.encoder import SUPPORT_SAMPLES
 from tests.fakes.library import cut
 from tests.stream_monitor.kafka.bench import MEMORY_S, Bench, Here
+from tests.stream_monitor.kafka.test_client import joined
 
 TOPICS = TopicSettings(broadcast="long-air", uploads="long-up", events="long-told", state="long-state", partitions=1)
 AUDIO = Partition(topic=TOPICS.broadcast, number=0)
@@ -157,3 +161,26 @@ def test_a_member_whose_streams_take_long_to_read_stays_in_its_group(rig: Rig) -
     told = [json.loads(record.value or b"") for record in rig.all_of(TOPICS.events)]
     states = [event["data"]["state"] for event in told if event["type"] == "stream.status.v1"]
     assert states.count("online") == 1
+
+
+def test_a_member_that_waits_for_positions_stays_in_its_group(rig: Rig) -> None:
+    """A worker died between its positions and its commit, and its transaction is open for longer than a poll may be."""
+    settings = rig.settings.model_copy(update={"group_id": "long-open"})
+    with (
+        Consumer(settings, TOPICS.of_audio, session_s=6.0, poll_s=POLL_S) as consumer,
+        TransactionalProducer(settings, "long-dead", transaction_s=60.0) as dead,
+        LogReader(settings) as reader,
+    ):
+        joined(consumer, 2)
+        member = consumer.membership()
+        dead.begin()
+        dead.send_positions({AUDIO: (0, '{"frontier": 0, "partitions": 1}')}, member)
+        timer = Timer(3 * POLL_S, dead.commit)
+        timer.start()
+        committed = Committed(consumer, reader, rig.bench.snapshots(), TOPICS)
+        assert committed.heritage(member, lambda: timer.is_alive()) is None
+        found = committed.heritage(member, lambda: False)
+        timer.join()
+        assert found is not None
+        assert found.positions[AUDIO] == Position(replay_from=0, frontier=0)
+        assert consumer.stay(member)
