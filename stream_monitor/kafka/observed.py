@@ -11,7 +11,7 @@ from typing import Any
 from encoder.grid import CHUNK_FRAMES
 from stream_monitor.clock import Clock
 from stream_monitor.collaborators import EmbeddingsLike, EncoderLike, Float32Array
-from stream_monitor.kafka.client import Consumer, Membership, Partition, Received
+from stream_monitor.kafka.client import COMMITTED_S, Consumer, Membership, Partition, Received
 from stream_monitor.kafka.errors import PoisonError
 from stream_monitor.kafka.intake import Intake
 from stream_monitor.kafka.observation import Observation
@@ -84,9 +84,11 @@ class ObservedConsumer(Consumer):
         self._observation.found(partition, first)
         return first
 
-    def committed(self, partition: Partition, between: Callable[[], None] = lambda: None) -> tuple[int, str] | None:
+    def committed(
+        self, partition: Partition, between: Callable[[], None] = lambda: None, within_s: float = COMMITTED_S
+    ) -> tuple[int, str] | None:
         """The group's offset of a partition with its metadata; None where there is none."""
-        found = super().committed(partition, between)
+        found = super().committed(partition, between, within_s)
         if found is not None:
             aside = Aside.of(found[1])
             self._observation.found(partition, found[0] if aside is None else aside.frontier)

@@ -6,7 +6,7 @@ Facts that it rests on are in docs/decisions/0013-kafka-service.md.
 from stream_monitor.kafka.client.admin import Admin, TopicState
 from stream_monitor.kafka.client.committing import CommittingConsumer
 from stream_monitor.kafka.client.connection import LARGEST_RECORD
-from stream_monitor.kafka.client.consumer import Consumer
+from stream_monitor.kafka.client.consumer import COMMITTED_S, Consumer
 from stream_monitor.kafka.client.examiner import BrokerState, Examiner, Trial
 from stream_monitor.kafka.client.log_reader import LogReader
 from stream_monitor.kafka.client.producer import Producer
@@ -15,6 +15,7 @@ from stream_monitor.kafka.client.tail import Tail
 from stream_monitor.kafka.client.transactions import TransactionalProducer
 
 __all__ = [
+    "COMMITTED_S",
     "LARGEST_RECORD",
     "Admin",
     "BrokerState",

@@ -126,7 +126,9 @@ class Consumer:
         """Whether no broker has answered us for as long as a session lasts; nothing is asked."""
         return bool(self._client._coordinator.heartbeat.session_timeout_expired())
 
-    def committed(self, partition: Partition, between: Callable[[], None] = lambda: None) -> tuple[int, str] | None:
+    def committed(
+        self, partition: Partition, between: Callable[[], None] = lambda: None, within_s: float = COMMITTED_S
+    ) -> tuple[int, str] | None:
         """The group's offset of a partition with its metadata; None where there is none.
 
         It is waited for where an open transaction holds another one.
@@ -134,18 +136,19 @@ class Consumer:
         Args:
             partition: Of which.
             between: Called about once a second while it is waited for; whatever it raises ends the waiting.
+            within_s: How long it is waited for.
 
         Raises:
-            BrokerError: It is not known within `COMMITTED_S`.
+            BrokerError: The brokers refuse, or it is not known in time.
         """
-        deadline_s = time.monotonic() + COMMITTED_S
+        deadline_s = time.monotonic() + within_s
         while True:
             try:
                 found = self._client.committed(place_of(partition), metadata=True, timeout_ms=1000)
             except KafkaTimeoutError as error:
                 if time.monotonic() > deadline_s:
                     held = f"the group's offset of {partition.topic}-{partition.number} is not known within"
-                    late = f"{held} {COMMITTED_S:g} s: its broker does not answer, or a transaction is left open"
+                    late = f"{held} {within_s:g} s: its broker does not answer, or a transaction is left open"
                     raise self._refusals.of(error, late) from error
                 between()
             except KafkaError as error:
