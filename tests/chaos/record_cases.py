@@ -106,13 +106,13 @@ def catalogue_changes(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: ran
     told = [len(lab.events())]
     lab.kill("one")
     lab.start("one")
-    lab.send_later()
     until(lambda: lab.taken_over("one") > 1, what="the take-over with one track more")
     if main(["catalog", "remove", path.stem, "--catalog", str(lab.world.catalogue)]):
         raise CaseError("the track could not be removed")
     told.append(len(lab.events()))
     lab.kill("one")
     lab.supervise("one")
+    lab.send_later()
     lab.wait_for_plays(oracle)
     changes = {name: lab.said(name, "catalogue changed") for name in WORKERS}
     if not (aborted := lab.uncommitted()) or not max(changes.values()):
