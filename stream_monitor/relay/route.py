@@ -233,7 +233,7 @@ class Route:
                 if await self._feed.commit(offsets):
                     self._ledger.committed(offsets)
                 self._at("after commit")
-        if moment_s - self._measured_s >= LAG_S:
+        if not now and moment_s - self._measured_s >= LAG_S:
             self._measured_s = moment_s
             ends = await self._feed.ends(list(self._starts))
             lag = sum(max(0, ends[each] - upto) for each, upto in self._ledger.upto().items())
