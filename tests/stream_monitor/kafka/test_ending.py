@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 import os
 import signal
 import subprocess
@@ -35,7 +36,7 @@ class CommittedOffsets:
         """The log begins at 5."""
         return 5
 
-    def committed(self, partition: Partition) -> tuple[int, str]:
+    def committed(self, partition: Partition, between: Callable[[], None]) -> tuple[int, str]:
         """L is 3."""
         return 3, json.dumps(self._about)
 
