@@ -36,7 +36,7 @@ def _mqtt(config: Config) -> Sequence[Finding]:
 async def _tried(settings: MqttSettings) -> Finding:
     # Under its own name the broker would throw out the relay that runs.
     nameless = settings.model_copy(update={"client_id": None})
-    who = "nobody" if settings.username is None else f"user {settings.username!r}"
+    who = "whoever comes" if settings.username is None else f"user {settings.username!r}"
     where = f"{settings.host}:{settings.port}"
     try:
         async with Connection(nameless, tls_context(settings), password(settings)) as connection:
