@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NoReturn
 
 import jsonschema
-import pytest
 
 from stream_monitor.config import load
 from tests.command_lines import check
 from tests.docker.manifests import DOCKER, Tree, compose
+from tests.stack.needed import missing
 
 SCHEMA_MODULE = "github.com/compose-spec/compose-go/v2@v2.16.2"
 OURS = "stream-monitor:"
@@ -30,21 +28,14 @@ def _mounts(service: Tree) -> dict[str, str]:
     return {inside: outside for outside, inside in (each.split(":")[:2] for each in service.get("volumes", []))}
 
 
-def _missing(what: str) -> NoReturn:
-    """With CI=true what a test needs has to be there."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 def test_it_fits_the_schema_of_compose_files() -> None:
     """The file is what the compose specification's own JSON Schema allows."""
     if shutil.which("go") is None:
-        _missing("go is missing, and the schema comes as a Go module: apt-get install golang-go")
+        missing("go is missing, and the schema comes as a Go module: apt-get install golang-go")
     download = ["go", "mod", "download", "-json", SCHEMA_MODULE]
     done = subprocess.run(download, cwd="/", capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
-        _missing(f"the schema cannot be fetched: {(done.stderr or done.stdout)[-200:]}")
+        missing(f"the schema cannot be fetched: {(done.stderr or done.stdout)[-200:]}")
     schema = json.loads((Path(json.loads(done.stdout)["Dir"]) / "schema" / "compose-spec.json").read_text())
     jsonschema.validators.validator_for(schema)(schema).validate(compose())
 

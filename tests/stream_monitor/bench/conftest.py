@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from encoder.errors import TrainingDataError
 from encoder.training.fluidsynth import find_soundfont
+from tests.stack.needed import or_skipped
 
 
 @pytest.fixture
 def fluidsynth() -> None:
     """Skips where there is no soundfont to render with; with CI=true that is a failure."""
-    try:
+    with or_skipped(TrainingDataError):
         find_soundfont(None)
-    except TrainingDataError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))

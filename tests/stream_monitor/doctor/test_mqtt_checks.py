@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,8 @@ from stream_monitor.doctor.finding import Finding
 from stream_monitor.doctor.mqtt_checks import mqtt_checks
 from tests.stack.certificates import Authority
 from tests.stack.mosquitto import Mosquitto
-from tests.stack.server import ServerError, free_ports
+from tests.stack.needed import or_skipped
+from tests.stack.server import free_ports
 
 PASSWORD = "kept-From-every-line-4410"
 ACCESS = "user relay\ntopic write music/#\nuser mute\ntopic read music/#\n"
@@ -39,16 +39,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def broker(folder: Path) -> Iterator[Mosquitto]:
     """With TLS and users; with CI=true a missing one fails, else the tests are skipped with the reason."""
-    try:
+    with or_skipped():
         own = Authority(folder, "authority").issue("broker")
         secured = f"certfile {own.certificate}\nkeyfile {own.key}\nallow_anonymous false\n"
         users = f"password_file {folder / 'passwords'}\nacl_file {folder / 'acl'}\n"
         mosquitto = Mosquitto(folder / "server", extra=secured + users)
         mosquitto.start()
-    except ServerError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
     yield mosquitto
     mosquitto.stop()
 

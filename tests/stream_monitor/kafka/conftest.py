@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from stream_monitor.kafka.settings import KafkaSettings
 from tests.fakes.encoder import RememberingEncoder
 from tests.fakes.library import encoder_with_cohort, library
 from tests.stack.kafka import Kafka
-from tests.stack.server import ServerError
+from tests.stack.needed import or_skipped
 from tests.stream_monitor.kafka.bench import Bench
 from tests.stream_monitor.kafka.guarded import Guarded
 
@@ -25,7 +23,7 @@ from tests.stream_monitor.kafka.guarded import Guarded
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """One node on free ports; with CI=true a missing one fails, else the tests are skipped with the reason."""
-    with _or_skipped():
+    with or_skipped():
         cluster = Kafka(tmp_path_factory.mktemp("kafka"))
         cluster.start()
     yield cluster
@@ -35,7 +33,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """One with TLS, SASL and access lists, for the tests of a module."""
-    with _or_skipped():
+    with or_skipped():
         broker = Guarded(tmp_path_factory.mktemp("guarded"))
         broker.kafka.start()
     yield broker
@@ -49,17 +47,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = library(tmp_path_factory.mktemp("bench") / "catalogue", encoder, songs=2, seconds=30.0)
     with Catalogue.open(folder, encoder_fingerprint=encoder.fingerprint, index="exact") as opened:
         yield Bench(encoder, opened)
-
-
-@contextmanager
-def _or_skipped() -> Iterator[None]:
-    """With CI=true a server that cannot be had fails."""
-    try:
-        yield
-    except ServerError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.stack.mosquitto import Mosquitto
-from tests.stack.server import HOST, ServerError
+from tests.stack.needed import or_skipped
+from tests.stack.server import HOST
 from tests.stream_monitor.kafka.conftest import collected
 
 __all__ = ["collected"]
@@ -24,12 +24,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Mosquitto] = []
 
     def begin(extra: str) -> Mosquitto:
-        try:
+        with or_skipped():
             broker = Mosquitto(tmp_path / f"mosquitto-{len(started)}", extra=extra)
-        except ServerError as error:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(str(error))
         started.append(broker)
         broker.start()
         return broker

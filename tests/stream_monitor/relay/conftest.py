@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import pytest
 from tests.chaos.proxy import Proxy
 from tests.stack.kafka import Kafka
 from tests.stack.mosquitto import Mosquitto
-from tests.stack.server import HOST, ServerError
+from tests.stack.needed import or_skipped
+from tests.stack.server import HOST
 from tests.stream_monitor.kafka.conftest import config_file, kafka
 from tests.stream_monitor.relay.service import Service
 
@@ -22,12 +22,8 @@ __all__ = ["config_file", "kafka"]
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """With an access list that tests may change."""
     (tmp_path / "acl").write_text("topic readwrite music/#\n")
-    try:
+    with or_skipped():
         broker = Mosquitto(tmp_path / "mosquitto", extra=f"allow_anonymous true\nacl_file {tmp_path}/acl\n")
-    except ServerError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
     broker.start()
     yield broker
     broker.stop()

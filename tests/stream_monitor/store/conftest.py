@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ from stream_monitor.store.database import Database
 from stream_monitor.store.journal import Journal
 from stream_monitor.store.settings import StoreSettings
 from stream_monitor.store.versions import upgrade
+from tests.stack.needed import or_skipped
 from tests.stack.postgres import Postgres
-from tests.stack.server import ServerError
 from tests.stream_monitor.kafka.conftest import admin, config_file, kafka, settings
 
 __all__ = ["admin", "config_file", "kafka", "settings"]
@@ -31,13 +30,9 @@ def postgres() -> Iterator[Postgres]:
     # pytest's own folders are closed to others, and PostgreSQL runs as another user than root.
     with tempfile.TemporaryDirectory(prefix="stream-monitor-postgres-") as folder:
         Path(folder).chmod(0o755)
-        try:
+        with or_skipped():
             server = Postgres(Path(folder) / "server")
             server.start()
-        except ServerError as error:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(str(error))
         yield server
         server.server.stop(signal.SIGQUIT)  # nobody needs its data any more
 
