@@ -48,6 +48,7 @@ def produce(
     Thousands of addresses are read on one event loop; those that need a demuxer (HLS, Ogg, files) take a thread each,
     produce.stations.reader_threads at most.
     """
+    from encoder.grid import SAMPLE_RATE
     from stream_monitor.config import load
     from stream_monitor.errors import SettingsError
     from stream_monitor.kafka.settings import KafkaSettings, is_topic_name
@@ -81,7 +82,7 @@ def produce(
         )
     if topic is not None:
         _check_topic(topic, found, config)
-    found = [replace(source, segment_samples=round(config.produce.segment_s * 22_050)) for source in found]
+    found = [replace(source, segment_samples=round(config.produce.segment_s * SAMPLE_RATE)) for source in found]
     return _run(found, config, topic, round(time.time() * 1000) if epoch is None else epoch, realtime)
 
 
@@ -102,6 +103,7 @@ def _check_topic(topic: str, sources: list[Source], config: Config) -> None:
 
 
 def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, realtime: bool) -> int:
+    from encoder.grid import SAMPLE_RATE
     from stream_monitor.cli.interruption import interruption
     from stream_monitor.cli.open_files import allow_open_files
     from stream_monitor.clock import SystemClock
@@ -142,7 +144,7 @@ def _run(sources: list[Source], config: Config, topic: str | None, epoch: int, r
             )
     for stream_id, error in result.failures:
         log.error(str(error), stream=stream_id, kind=type(error).__name__)
-    sys.stderr.write(f"{result.records} segments, {result.samples / 22_050 / 60:.1f} minutes of audio sent\n")
+    sys.stderr.write(f"{result.records} segments, {result.samples / SAMPLE_RATE / 60:.1f} minutes of audio sent\n")
     if result.interrupted:
         return 130
     return 1 if result.failures else 0

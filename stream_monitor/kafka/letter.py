@@ -86,15 +86,26 @@ class Draft:
         return RECORD_BYTES + len(self.key or b"") + len(self.value or b"") + named
 
 
-def draft(record: Received, about: Mapping[str, str], most_bytes: int) -> Draft:
+def about(record: Received, code: str, message: str) -> dict[str, str]:
+    """Headers of a record's letter: where it was, and what was wrong with it."""
+    return {
+        "dlq_topic": record.partition.topic,
+        "dlq_partition": str(record.partition.number),
+        "dlq_offset": str(record.offset),
+        "dlq_code": code,
+        "dlq_message": message,
+    }
+
+
+def draft(record: Received, notes: Mapping[str, str], most_bytes: int) -> Draft:
     """The letter of a record; where it would be too large, one without what the record held, which says so.
 
     Args:
         record: What cannot be read.
-        about: Headers that say where it was and what was wrong.
+        notes: See `about`.
         most_bytes: How large a record may be.
     """
-    said: Headers = [(name, text[:MESSAGE_CHARS].encode(errors="backslashreplace")) for name, text in about.items()]
+    said: Headers = [(name, text[:MESSAGE_CHARS].encode(errors="backslashreplace")) for name, text in notes.items()]
     own: Headers = [(name, value) for name, value in record.headers if value is not None]
     value = b"" if record.key is None and record.value is None else record.value
     whole = Draft(key=record.key, value=value, headers=own + said)

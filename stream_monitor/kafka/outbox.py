@@ -14,7 +14,7 @@ import structlog
 
 from stream_monitor.kafka.client import LARGEST_RECORD, Membership, Partition, Received, TransactionalProducer
 from stream_monitor.kafka.errors import PoisonError
-from stream_monitor.kafka.letter import draft
+from stream_monitor.kafka.letter import about, draft
 from stream_monitor.kafka.partition import Aside, Position
 from stream_monitor.kafka.settings import ServiceSettings, TopicSettings, dead_letters
 from stream_monitor.kafka.watchdog import watched
@@ -105,16 +105,10 @@ class Outbox:
         return Aside(frontier=position.frontier, partitions=self._topics.partitions).to_text()
 
     def _send_dead_letter(self, record: Received, error: PoisonError) -> None:
-        about = {
-            "dlq_topic": record.partition.topic,
-            "dlq_partition": str(record.partition.number),
-            "dlq_offset": str(record.offset),
-            "dlq_code": error.code,
-            "dlq_message": str(error),
-        }
+        notes = about(record, error.code, str(error))
         # The key is the stream's id, and all that is known of whose it is where headers are what is wrong.
-        log.error("a record cannot be read", stream=(record.key or b"").decode(errors="replace")[:80], **about)
-        letter = draft(record, about, self._letter_bytes)
+        log.error("a record cannot be read", stream=(record.key or b"").decode(errors="replace")[:80], **notes)
+        letter = draft(record, notes, self._letter_bytes)
         self._producer.send(dead_letters(record.partition.topic), letter.key, letter.value, letter.headers)
 
 

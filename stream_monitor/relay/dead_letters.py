@@ -11,7 +11,7 @@ import structlog
 
 from stream_monitor.kafka.client import Producer, Received
 from stream_monitor.kafka.errors import BrokerError, PoisonError
-from stream_monitor.kafka.letter import ROUTE
+from stream_monitor.kafka.letter import MESSAGE_CHARS, ROUTE, about
 from stream_monitor.kafka.settings import KafkaSettings, dead_letters
 from stream_monitor.relay.backoff import Backoff
 
@@ -47,17 +47,10 @@ class DeadLetters:
         Raises:
             AccessError: It may not be written.
         """
-        about = {
-            "dlq_topic": record.partition.topic,
-            "dlq_partition": str(record.partition.number),
-            "dlq_offset": str(record.offset),
-            "dlq_code": code,
-            "dlq_message": message[:1000],
-            ROUTE: self._route,
-        }
-        log.error("an event goes to the dead letters", **about)
+        notes = about(record, code, message[:MESSAGE_CHARS]) | {ROUTE: self._route}
+        log.error("an event goes to the dead letters", **notes)
         headers = [(name, value) for name, value in record.headers if value is not None and name != ROUTE]
-        headers += [(name, text.encode(errors="backslashreplace")) for name, text in about.items()]
+        headers += [(name, text.encode(errors="backslashreplace")) for name, text in notes.items()]
         while True:
             try:
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._send, record, headers)

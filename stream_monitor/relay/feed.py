@@ -128,7 +128,7 @@ class Feed:
                     return self._go_on(self._member, str(error))
                 records = []  # of a new assignment nothing was sought yet
             member = consumer.membership()
-            if self._member is not None and (not member.settled or member != self._member):
+            if self._member is not None and member != self._member:
                 self._member = None
                 return Turn(starts={}, records=(), positions={})
             if not member.settled:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
 from stream_monitor.errors import SettingsError
@@ -45,6 +45,34 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
     if settings.security != "plaintext":
         try_entrance(settings, options)
     return options
+
+
+def lone_consumer(
+    settings: KafkaSettings,
+    isolation: Literal["read_committed", "read_uncommitted"] = "read_committed",
+    reset: Literal["earliest", "latest"] = "latest",
+) -> KafkaConsumer:
+    """One that is in no group and commits nothing: whoever has it remembers where it is.
+
+    Args:
+        settings: Where to.
+        isolation: Whether it sees what is not committed yet.
+        reset: What is read where an offset is not there.
+
+    Raises:
+        AccessError, SettingsError: As `connection`.
+        KafkaError: No broker answers.
+    """
+    return KafkaConsumer(
+        **connection(settings),
+        metrics_enabled=False,
+        group_id=None,
+        isolation_level=isolation,
+        enable_auto_commit=False,
+        auto_offset_reset=reset,
+        max_partition_fetch_bytes=4 * MiB,
+        allow_auto_create_topics=False,
+    )
 
 
 def give_up(producer: KafkaProducer) -> None:

@@ -10,11 +10,11 @@ from typing import Literal, Self
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from stream_monitor.kafka.client.connection import connection
+from stream_monitor.kafka.client.connection import lone_consumer
 from stream_monitor.kafka.client.records import Partition, Received, place_of, received_of
 from stream_monitor.kafka.client.refusals import Refusals
 from stream_monitor.kafka.errors import BrokerError
-from stream_monitor.kafka.settings import KafkaSettings, MiB
+from stream_monitor.kafka.settings import KafkaSettings
 
 
 class LogReader:
@@ -90,14 +90,6 @@ class LogReader:
 
     def _connected(self, isolation: Literal["read_committed", "read_uncommitted"]) -> KafkaConsumer:
         try:
-            return KafkaConsumer(
-                **connection(self._settings),
-                metrics_enabled=False,
-                group_id=None,
-                isolation_level=isolation,
-                enable_auto_commit=False,
-                max_partition_fetch_bytes=4 * MiB,
-                allow_auto_create_topics=False,
-            )
+            return lone_consumer(self._settings, isolation)
         except KafkaError as error:
             raise self._refusals.at_start(error) from error

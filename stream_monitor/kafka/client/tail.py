@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
-from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from stream_monitor.kafka.client.connection import connection
+from stream_monitor.kafka.client.connection import lone_consumer
 from stream_monitor.kafka.client.records import Partition, Received, place_of, received_of
 from stream_monitor.kafka.client.refusals import Refusals
-from stream_monitor.kafka.settings import KafkaSettings, MiB
+from stream_monitor.kafka.settings import KafkaSettings
 
 
 class Tail:
@@ -26,16 +25,7 @@ class Tail:
         self._refusals = Refusals(settings=settings, operation="Read", topics=(partition.topic,))
         self._place = place_of(partition)
         try:
-            self._client = KafkaConsumer(
-                **connection(settings),
-                metrics_enabled=False,
-                group_id=None,
-                isolation_level="read_committed",
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                max_partition_fetch_bytes=4 * MiB,
-                allow_auto_create_topics=False,
-            )
+            self._client = lone_consumer(settings, reset="earliest")
             self._client.assign([self._place])
             self._client.seek_to_beginning(self._place)
         except KafkaError as error:
