@@ -7,8 +7,8 @@ import signal
 import time
 
 from tests.chaos.case import WORKERS, Proof, Scale, until
-from tests.chaos.following import Helpers, Listener, raw_events, stored, write_config
-from tests.chaos.lab import CaseError, Events, Lab
+from tests.chaos.following import Helpers, compare, listening, stored, write_config
+from tests.chaos.lab import Events, Lab
 from tests.chaos.rig import Rig
 from tests.stack.mosquitto import Mosquitto
 from tests.stack.postgres import Postgres
@@ -27,7 +27,7 @@ def alerts_and_store(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
     postgres.start()
     config = write_config(lab, mosquitto, {"url": postgres.url, "timeout_s": 5, "retry_max_s": 2})
     helpers = Helpers(folder=rig.folder, config=config)
-    listener = Listener(rig.folder / f"{lab.name}-listener", mosquitto.port)
+    listener = listening(mosquitto.port)
     try:
         for name in ("relay", "store"):
             helpers.keep(name)
@@ -46,17 +46,14 @@ def alerts_and_store(rig: Rig, lab: Lab, oracle: Events, scale: Scale, rng: rand
             helpers.kill(name)
         lab.send(lab.world.later)
         lab.wait_for(oracle)
-        values = raw_events(lab)
-        until(lambda: listener.events().keys() >= values.keys(), what="every alert")
-        until(lambda: len(stored(postgres.url)) >= len(values), what="every event in the database")
-        if listener.events() != values:
-            raise CaseError("alerts are not the events")
-        if stored(postgres.url) != {key: value["data"] for key, value in values.items()}:
-            raise CaseError("what is stored are not the events")
-        told = listener.count()
+        passed_on = compare(lab, listener, postgres.url)
     finally:
-        listener.stop()
+        listener.close()
         helpers.stop()
         mosquitto.stop()
         postgres.stop()
-    return {"away_s": scale.down_s, "alerts": f"{told} of {len(values)} events", "starts": helpers.starts}
+    return {
+        "away_s": scale.down_s,
+        "alerts": "{alerts} of {events} events".format(**passed_on),
+        "starts": helpers.starts,
+    }

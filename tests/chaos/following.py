@@ -7,9 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -21,6 +19,7 @@ from tests.chaos.case import until
 from tests.chaos.lab import CaseError, Lab
 from tests.stack.mosquitto import Mosquitto
 from tests.stack.server import HOST
+from tests.stream_monitor.relay.listeners import Subscriber
 
 
 class Followers:
@@ -40,30 +39,19 @@ class Followers:
 
     def __enter__(self) -> Self:
         self._mosquitto.start()
-        self._listener = Listener(self._lab.folder / f"{self._lab.name}-listener", self._mosquitto.port)
+        self._listener = listening(self._mosquitto.port)
         for name in ("relay", "store"):
             self._helpers.keep(name)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.stop()
+        self._listener.close()
         self._helpers.stop()
         self._mosquitto.stop()
 
     def compare(self) -> Counter[str]:
-        """Waits until all has come; how many alerts, those that came twice too, and how many events.
-
-        Raises:
-            CaseError: An alert or a stored event is missing, or is another.
-        """
-        values = raw_events(self._lab)
-        until(lambda: self._listener.events().keys() >= values.keys(), what="every alert")
-        until(lambda: len(stored(self._url)) >= len(values), what="every event in the database")
-        if self._listener.events() != values:
-            raise CaseError("alerts are not the events")
-        if stored(self._url) != {key: value["data"] for key, value in values.items()}:
-            raise CaseError("what is stored are not the events")
-        return Counter(alerts=self._listener.count(), events=len(values), stored=len(values))
+        """Of what has come; see `compare`."""
+        return compare(self._lab, self._listener, self._url)
 
 
 def write_config(lab: Lab, mosquitto: Mosquitto, store: dict[str, object]) -> Path:
@@ -149,35 +137,26 @@ class Helpers:
         return self.folder / f"{self.config.stem}-{name}.log"
 
 
-class Listener:
-    """`mosquitto_sub` with a session that outlives it and the broker."""
+def listening(port: int) -> Subscriber:
+    """Hears every alert; its session outlives it and the broker."""
+    return Subscriber(port, "music/#", "-i", "listener", "-c", "-x", "86400")
 
-    def __init__(self, path: Path, port: int) -> None:
-        """Listens from now on.
 
-        Args:
-            path: What it prints.
-            port: Of the broker.
-        """
-        self._path = path
-        command = ["mosquitto_sub", "-V", "5", "-h", HOST, "-p", str(port), "-i", "listener", "-c", "-x", "86400"]
-        with path.open("ab") as sink:
-            self._process = subprocess.Popen([*command, "-q", "1", "-t", "music/#", "-F", "%p"], stdout=sink)
-        time.sleep(1.0)
+def compare(lab: Lab, listener: Subscriber, url: str) -> Counter[str]:
+    """Waits until all has come; how many alerts, those that came twice too, and how many events.
 
-    def _values(self) -> Sequence[dict[str, object]]:
-        lines = self._path.read_bytes().split(b"\n")[:-1]
-        return [value for value in map(json.loads, lines) if "id" in value]
+    Raises:
+        CaseError: An alert or a stored event is missing, or is another.
+    """
+    values = raw_events(lab)
 
-    def events(self) -> dict[str, dict[str, object]]:
-        """By id."""
-        return {str(value["id"]): value for value in self._values()}
+    def alerts() -> dict[str, dict[str, object]]:
+        return {payload["id"]: payload for _, payload in listener.told()}
 
-    def count(self) -> int:
-        """Messages, repeats too."""
-        return len(self._values())
-
-    def stop(self) -> None:
-        """Listens no more."""
-        self._process.kill()
-        self._process.wait()
+    until(lambda: alerts().keys() >= values.keys(), what="every alert")
+    until(lambda: len(stored(url)) >= len(values), what="every event in the database")
+    if alerts() != values:
+        raise CaseError("alerts are not the events")
+    if stored(url) != {key: value["data"] for key, value in values.items()}:
+        raise CaseError("what is stored are not the events")
+    return Counter(alerts=len(listener.told()), events=len(values), stored=len(values))

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from tests.stack.server import asked, free_ports
 from tests.stream_monitor.kafka.conftest import kafka
 from tests.stream_monitor.relay.conftest import mosquitto
 from tests.stream_monitor.relay.listeners import Subscriber
+from tests.stream_monitor.relay.service import until
 from tests.stream_monitor.sound import write_audio
 from tests.stream_monitor.store.conftest import postgres, postgres_url
 
@@ -104,14 +104,6 @@ def commands(place: Path, kafka: Kafka, mosquitto: Mosquitto, postgres_url: str)
     starter.stop()
 
 
-def until(true: Callable[[], bool], what: Callable[[], str]) -> None:
-    """Waits."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.2)
-
-
 def finals(told: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """The plays that are over: which track, and where."""
     data = [event["data"] for event in told if event["type"] == "music.play.v1"]
@@ -136,7 +128,7 @@ def test_the_service_of_the_readme_hears_what_watch_hears(
     subscriber = Subscriber(mosquitto.port)
     try:
         commands.finish("produce", *files)
-        until(lambda: len(finals(_events(subscriber))) == len(watched), lambda: "alerts did not come")
+        until(lambda: len(finals(_events(subscriber))) == len(watched), "alerts did not come")
         assert finals(_events(subscriber)) == watched
     finally:
         subscriber.close()
@@ -145,7 +137,7 @@ def test_the_service_of_the_readme_hears_what_watch_hears(
         rows = csv.DictReader(commands.finish("report", "--format", "csv").splitlines())
         return sorted(row["track_id"] for row in rows if row["track_id"])
 
-    until(lambda: len(reported()) == len(watched), lambda: "the store did not come to the end")
+    until(lambda: len(reported()) == len(watched), "the store did not come to the end")
     assert reported() == [track for track, *_ in watched]
     assert commands.end() == {"run": 0, "relay": 0, "store": 0}
 

@@ -36,11 +36,11 @@ def event(number: int, stream: str = "fm-1", status: str = "provisional", play: 
     }  # fmt: skip
 
 
-def until(true: Callable[[], bool], what: str = "it did not come") -> None:
-    """Waits."""
+def until(true: Callable[[], bool], what: str | Callable[[], str] = "it did not come") -> None:
+    """Waits; `what` is told where it was in vain."""
     deadline = time.monotonic() + DEADLINE_S
     while not true():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what if isinstance(what, str) else what()
         time.sleep(0.1)
 
 
